@@ -1,0 +1,68 @@
+//! Partitions of the outbox, one a day (UTC), made ahead.
+//!
+//! `LIKE` + `ATTACH` and not `CREATE .. PARTITION OF`: the latter takes ACCESS EXCLUSIVE on the parent, queues behind any open writer
+//! and blocks every insert behind itself. `ATTACH` takes SHARE UPDATE EXCLUSIVE on the parent and looks at the DEFAULT partition only,
+//! whose lock nobody holds as long as the days were made in time. Where it is held, or rows of the day already lie there, the day
+//! stays in DEFAULT: nothing is lost, and `lock_timeout` bounds the wait.
+
+use chrono::{Days, NaiveDate};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
+
+use crate::Error;
+
+/// How long a day may wait for the DEFAULT partition's lock; inserts into DEFAULT queue behind us for that long.
+const LOCK_TIMEOUT_MS: u32 = 200;
+
+/// Makes the partitions of today and the `ahead` following days that do not exist. Returns how many were made.
+///
+/// # Errors
+/// [`Error::Statement`], except for a lock that was not had in time, for rows in the way, and for another process that was faster: these are
+/// left for the next call.
+pub async fn make_ahead(pool: &PgPool, ahead: u32) -> Result<u32, Error> {
+    let mut conn = pool.acquire().await.map_err(Error::at("making partitions"))?;
+    let missing: Vec<NaiveDate> = sqlx::query_scalar(
+        "select day::date
+         from generate_series(0, $1) as n, lateral (select (now() at time zone 'UTC')::date + n as day) as d
+         where to_regclass('dionysus.outbox_p' || to_char(day, 'YYYYMMDD')) is null
+         order by day",
+    )
+    .bind(i32::try_from(ahead).unwrap_or(i32::MAX))
+    .fetch_all(&mut *conn)
+    .await
+    .map_err(Error::at("looking for missing partitions"))?;
+    let mut made = 0;
+    for day in missing {
+        match make(&mut conn, day).await {
+            Ok(()) => made += 1,
+            Err(error) if leaves_the_day_to_default(&error) => {
+                tracing::debug!(%day, error = %error, "partition not made, the default partition takes the day");
+            }
+            Err(error) => return Err(Error::at("making a partition")(error)),
+        }
+    }
+    Ok(made)
+}
+
+async fn make(conn: &mut PgConnection, day: NaiveDate) -> Result<(), sqlx::Error> {
+    let name = format!("outbox_p{}", day.format("%Y%m%d"));
+    let next = day.checked_add_days(Days::new(1)).unwrap_or(day);
+    let mut tx = conn.begin().await?;
+    // Only digits of a date are put into the text.
+    sqlx::raw_sql(AssertSqlSafe(format!(
+        "set local lock_timeout = {LOCK_TIMEOUT_MS};
+         create table dionysus.{name} (like dionysus.outbox including defaults including constraints including indexes);
+         alter table dionysus.outbox attach partition dionysus.{name}
+             for values from ('{day} 00:00:00+00') to ('{next} 00:00:00+00')"
+    )))
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await
+}
+
+/// 55P03: lock not had; 23514: DEFAULT holds rows of the day; 42P07, 23505: made by somebody else meanwhile; 40P01: deadlock.
+fn leaves_the_day_to_default(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .is_some_and(|code| matches!(&*code, "55P03" | "23514" | "42P07" | "23505" | "40P01"))
+}
