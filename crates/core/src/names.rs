@@ -66,7 +66,9 @@ impl Topic {
         {
             Ok(Self(name))
         } else {
-            Err(NameError::Topic { name: name.chars().take(300).collect() })
+            Err(NameError::Topic {
+                name: name.chars().take(300).collect(),
+            })
         }
     }
 
@@ -124,7 +126,9 @@ impl Model {
         if name.len() <= MODEL_LEN_MAX && name.split("::").all(identifier) {
             Ok(Self(name))
         } else {
-            Err(NameError::Model { name: name.chars().take(300).collect() })
+            Err(NameError::Model {
+                name: name.chars().take(300).collect(),
+            })
         }
     }
 
@@ -201,7 +205,11 @@ mod tests {
             ("BookingsFee", "bookings_fee_created", "BookingsFee:1"),
             ("Core::Booking", "core_booking_created", "Core::Booking:1"),
             ("HTMLTag", "html_tag_created", "HTMLTag:1"),
-            ("ExamplePublishableResource", "example_publishable_resource_created", "ExamplePublishableResource:1"),
+            (
+                "ExamplePublishableResource",
+                "example_publishable_resource_created",
+                "ExamplePublishableResource:1",
+            ),
         ] {
             let model = Model::new(model).unwrap();
             assert_eq!(model.event(EventKind::Created), event);

@@ -1,1 +1,37 @@
-//! Skeleton.
+//! The Kafka side of Dionysus: the only crate that names librdkafka.
+//!
+//! librdkafka owns sockets, batching and retries, on threads of its own; this crate decides how it must be set so that
+//! the guarantees of Dionysus hold, and gives its callbacks a shape that the relay and the consumer can reason about:
+//!
+//! - [`Publisher`]: hands messages over without waiting and reports each one back, once, to a [`DeliverySink`].
+//!   Idempotent, acknowledged by all replicas in sync, gapless: order per key survives every retry.
+//! - [`Subscriber`]: a member of a consumer group that starts each partition paused, where the caller says, since the
+//!   truth about progress is in Postgres and not in Kafka.
+//! - [`Admin`]: which topics exist, creating them, what they accept.
+//!
+//! [`ClientConfig`] passes any property of librdkafka through, except those that a guarantee rests on.
+//!
+//! # Features
+//! - `ssl`, `sasl`: TLS (the machine's OpenSSL) and SASL towards the brokers.
+
+mod admin;
+mod code;
+mod config;
+mod dispose;
+mod error;
+mod log;
+mod publisher;
+mod subscriber;
+
+pub use admin::{Admin, NewTopic, TopicInfo};
+pub use code::Code;
+pub use config::ClientConfig;
+pub use error::Error;
+pub use publisher::{
+    Compression, DeliveryError, DeliverySink, Disposition, OutgoingMessage, PublishError,
+    Publisher, PublisherOptions,
+};
+pub use subscriber::{
+    PartitionBatch, Record, StartAt, Subscriber, SubscriberEvent, SubscriberOptions,
+    TopicPartition,
+};

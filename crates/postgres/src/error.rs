@@ -33,7 +33,9 @@ pub enum Error {
         needed: i64,
     },
     /// The schema was changed by a newer program in a way that this one can't follow.
-    #[error("the schema `dionysus` is at version {found}, which is not compatible with this program ({known})")]
+    #[error(
+        "the schema `dionysus` is at version {found}, which is not compatible with this program ({known})"
+    )]
     SchemaTooNew {
         /// The breaking migration found.
         found: i64,
@@ -84,21 +86,36 @@ impl Error {
 
     /// Whether the connection is gone, so that whatever was known through it must be forgotten.
     pub fn is_disconnected(&self) -> bool {
-        let Self::Statement { source, .. } = self else { return false };
+        let Self::Statement { source, .. } = self else {
+            return false;
+        };
         match source {
-            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => true,
             // Class 08: connection exception; 57P01..57P03: the server ends, has crashed, or starts.
-            sqlx::Error::Database(error) => error
-                .code()
-                .is_some_and(|code| code.starts_with("08") || matches!(&*code, "57P01" | "57P02" | "57P03")),
+            sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+                code.starts_with("08") || matches!(&*code, "57P01" | "57P02" | "57P03")
+            }),
             _ => false,
         }
     }
 
     /// Whether the same transaction may be tried again: a deadlock (40P01) or a serialisation failure (40001).
     pub fn is_transient(&self) -> bool {
-        let Self::Statement { source: sqlx::Error::Database(error), .. } = self else { return false };
-        error.code().is_some_and(|code| matches!(&*code, "40P01" | "40001"))
+        let Self::Statement {
+            source: sqlx::Error::Database(error),
+            ..
+        } = self
+        else {
+            return false;
+        };
+        error
+            .code()
+            .is_some_and(|code| matches!(&*code, "40P01" | "40001"))
     }
 }
 

@@ -99,13 +99,23 @@ fn claimed(row: &PgRow) -> Result<Claimed, Error> {
             row.try_get::<Option<i64>, _>("window_seq")?,
         ))
     };
-    let (topic, genesis_replica, epoch, from, to, seq) = read().map_err(Error::at("reading a lane"))?;
+    let (topic, genesis_replica, epoch, from, to, seq) =
+        read().map_err(Error::at("reading a lane"))?;
     let from: Snapshot = from.parse()?;
     let cursor = match (to, seq) {
-        (Some(to), Some(seq)) => Cursor::Inside { from, to: to.parse()?, seq },
+        (Some(to), Some(seq)) => Cursor::Inside {
+            from,
+            to: to.parse()?,
+            seq,
+        },
         _ => Cursor::At(from),
     };
-    Ok(Claimed { topic, genesis_replica, epoch, cursor })
+    Ok(Claimed {
+        topic,
+        genesis_replica,
+        epoch,
+        cursor,
+    })
 }
 
 /// Stores cursors, all in one statement, each only if we still own the lane in that epoch and Postgres has not crashed since `token` was read.
@@ -113,7 +123,12 @@ fn claimed(row: &PgRow) -> Result<Claimed, Error> {
 ///
 /// # Errors
 /// [`Error::Statement`].
-pub async fn checkpoint(pool: &PgPool, relay: Uuid, token: Uuid, places: &[Checkpoint<'_>]) -> Result<Vec<String>, Error> {
+pub async fn checkpoint(
+    pool: &PgPool,
+    relay: Uuid,
+    token: Uuid,
+    places: &[Checkpoint<'_>],
+) -> Result<Vec<String>, Error> {
     store(pool, relay, token, places, false).await
 }
 
@@ -121,7 +136,12 @@ pub async fn checkpoint(pool: &PgPool, relay: Uuid, token: Uuid, places: &[Check
 ///
 /// # Errors
 /// [`Error::Statement`].
-pub async fn release(pool: &PgPool, relay: Uuid, token: Uuid, places: &[Checkpoint<'_>]) -> Result<Vec<String>, Error> {
+pub async fn release(
+    pool: &PgPool,
+    relay: Uuid,
+    token: Uuid,
+    places: &[Checkpoint<'_>],
+) -> Result<Vec<String>, Error> {
     let released = store(pool, relay, token, places, true).await?;
     if !released.is_empty() {
         sqlx::query("select pg_notify($1, '')")
@@ -133,7 +153,13 @@ pub async fn release(pool: &PgPool, relay: Uuid, token: Uuid, places: &[Checkpoi
     Ok(released)
 }
 
-async fn store(pool: &PgPool, relay: Uuid, token: Uuid, places: &[Checkpoint<'_>], release: bool) -> Result<Vec<String>, Error> {
+async fn store(
+    pool: &PgPool,
+    relay: Uuid,
+    token: Uuid,
+    places: &[Checkpoint<'_>],
+    release: bool,
+) -> Result<Vec<String>, Error> {
     let window = |cursor: &Cursor| match cursor {
         Cursor::At(_) => None,
         Cursor::Inside { to, seq, .. } => Some((to.to_string(), *seq)),

@@ -70,8 +70,10 @@ pub async fn register(conn: &mut PgConnection, topics: &[Registration]) -> Resul
 /// # Errors
 /// [`Error::Statement`].
 pub async fn all(pool: &PgPool) -> Result<Vec<Registered>, Error> {
-    sqlx::query_as("select name, namespace, genesis_replica, topology from dionysus.topics order by name")
-        .fetch_all(pool)
-        .await
-        .map_err(Error::at("reading the registered topics"))
+    sqlx::query_as(
+        "select name, namespace, genesis_replica, topology from dionysus.topics order by name",
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(Error::at("reading the registered topics"))
 }

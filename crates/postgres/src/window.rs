@@ -28,12 +28,23 @@ use crate::Error;
 pub struct Window {
     /// The snapshot it was read up to.
     pub to: Snapshot,
-    /// The token of the server's run; `None` after a crash, until somebody makes a new one.
+    /// Whether that snapshot was taken by this read.
+    pub to_is_new: bool,
+    /// The token of the server's run; `None` after a crash until somebody makes a new one, and from a chunk without rows.
     pub token: Option<Uuid>,
     /// The rows, by `seq`.
     pub rows: Vec<OutboxRow>,
     /// Whether the window, or the chunk, held more than the limit. A window then returns no rows: it is to be read in chunks.
     pub more: bool,
+}
+
+impl Window {
+    /// Payload bytes of a row, on average; `None` without rows.
+    pub fn average_payload(&self) -> Option<usize> {
+        let payload = |row: &OutboxRow| row.payload().map_or(0, <[u8]>::len);
+        (!self.rows.is_empty())
+            .then(|| self.rows.iter().map(payload).sum::<usize>() / self.rows.len())
+    }
 }
 
 /// A row of the outbox, decoded where it is used: fields borrow from the bytes that came from the socket.
@@ -55,16 +66,24 @@ impl WindowReader {
     /// # Errors
     /// [`Error::Statement`] if the server can't be reached, [`Error::InRecovery`] on a standby.
     pub async fn connect(options: &PgConnectOptions, name: &str) -> Result<Self, Error> {
-        let options = options
-            .clone()
-            .application_name(name)
-            .options([("enable_seqscan", "off"), ("enable_bitmapscan", "off"), ("jit", "off")]);
-        let mut conn = options.connect().await.map_err(Error::at("connecting to Postgres"))?;
+        let options = options.clone().application_name(name).options([
+            ("enable_seqscan", "off"),
+            ("enable_bitmapscan", "off"),
+            ("jit", "off"),
+        ]);
+        let mut conn = options
+            .connect()
+            .await
+            .map_err(Error::at("connecting to Postgres"))?;
         let in_recovery: bool = sqlx::query_scalar("select pg_is_in_recovery()")
             .fetch_one(&mut conn)
             .await
             .map_err(Error::at("asking whether the server is in recovery"))?;
-        if in_recovery { Err(Error::InRecovery) } else { Ok(Self { conn }) }
+        if in_recovery {
+            Err(Error::InRecovery)
+        } else {
+            Ok(Self { conn })
+        }
     }
 
     /// The rows of `topics` that have become visible since `from`, up to now.
@@ -74,7 +93,12 @@ impl WindowReader {
     ///
     /// # Cancel safety
     /// Not cancel safe: drop the reader with the future.
-    pub async fn fresh(&mut self, from: &Snapshot, topics: &[String], limit: u32) -> Result<Window, Error> {
+    pub async fn fresh(
+        &mut self,
+        from: &Snapshot,
+        topics: &[String],
+        limit: u32,
+    ) -> Result<Window, Error> {
         let rows = sqlx::query(
             "select pg_current_snapshot()::text as snapshot, (select token from dionysus.incarnation) as token,
                     null::bigint as seq, null::uuid as event_id, null::timestamptz as created_at, null::text as topic,
@@ -107,7 +131,13 @@ impl WindowReader {
     ///
     /// # Cancel safety
     /// Not cancel safe: drop the reader with the future.
-    pub async fn upto(&mut self, from: &Snapshot, to: &Snapshot, topics: &[String], limit: u32) -> Result<Window, Error> {
+    pub async fn upto(
+        &mut self,
+        from: &Snapshot,
+        to: &Snapshot,
+        topics: &[String],
+        limit: u32,
+    ) -> Result<Window, Error> {
         let rows = sqlx::query(
             "select '' as snapshot, (select token from dionysus.incarnation) as token,
                     null::bigint as seq, null::uuid as event_id, null::timestamptz as created_at, null::text as topic,
@@ -166,7 +196,15 @@ impl WindowReader {
     ///
     /// # Cancel safety
     /// Not cancel safe: drop the reader with the future.
-    pub async fn chunk(&mut self, from: &Snapshot, to: &Snapshot, after: i64, stream_start: i64, topics: &[String], limit: u32) -> Result<Window, Error> {
+    pub async fn chunk(
+        &mut self,
+        from: &Snapshot,
+        to: &Snapshot,
+        after: i64,
+        stream_start: i64,
+        topics: &[String],
+        limit: u32,
+    ) -> Result<Window, Error> {
         let rows = sqlx::query(
             "select null::text as snapshot, (select token from dionysus.incarnation) as token,
                     seq, event_id, created_at, topic, key, partition_key, payload, headers
@@ -197,8 +235,19 @@ impl WindowReader {
         .await
         .map_err(Error::at("reading a chunk of a window"))?;
         let more = rows.len() >= limit as usize;
-        let token = rows.last().map(|row| row.try_get("token")).transpose().map_err(Error::at("reading a token"))?.flatten();
-        Ok(Window { to: to.clone(), token, rows: decode(rows)?, more })
+        let token = rows
+            .last()
+            .map(|row| row.try_get("token"))
+            .transpose()
+            .map_err(Error::at("reading a token"))?
+            .flatten();
+        Ok(Window {
+            to: to.clone(),
+            to_is_new: false,
+            token,
+            rows: decode(rows)?,
+            more,
+        })
     }
 
     /// Closes the connection.
@@ -217,9 +266,13 @@ fn texts(xids: &[u64]) -> Vec<String> {
 fn window(mut rows: Vec<PgRow>, to: Option<&Snapshot>, limit: u32) -> Result<Window, Error> {
     let at = || Error::at("reading a window");
     // An append returns its children in order; the look for the marked row does not rely on it.
-    let marked = |row: &PgRow| row.try_get_raw(SNAPSHOT).is_ok_and(|value| !value.is_null());
+    let marked = |row: &PgRow| {
+        row.try_get_raw(SNAPSHOT)
+            .is_ok_and(|value| !value.is_null())
+    };
     let head = rows.iter().position(marked);
     let head = rows.swap_remove(head.ok_or_else(|| at()(sqlx::Error::RowNotFound))?);
+    let to_is_new = to.is_none();
     let to = match to {
         Some(to) => to.clone(),
         None => head.try_get::<&str, _>("snapshot").map_err(at())?.parse()?,
@@ -228,12 +281,23 @@ fn window(mut rows: Vec<PgRow>, to: Option<&Snapshot>, limit: u32) -> Result<Win
     let more = rows.len() > limit as usize;
     let mut rows = if more { Vec::new() } else { decode(rows)? };
     rows.sort_unstable_by_key(OutboxRow::seq);
-    Ok(Window { to, token, rows, more })
+    Ok(Window {
+        to,
+        to_is_new,
+        token,
+        rows,
+        more,
+    })
 }
 
 fn decode(rows: Vec<PgRow>) -> Result<Vec<OutboxRow>, Error> {
     rows.into_iter()
-        .map(|row| Ok(OutboxRow { seq: row.try_get(SEQ)?, row }))
+        .map(|row| {
+            Ok(OutboxRow {
+                seq: row.try_get(SEQ)?,
+                row,
+            })
+        })
         .collect::<Result<_, _>>()
         .map_err(Error::at("reading a row of the outbox"))
 }
@@ -315,6 +379,8 @@ impl OutboxRow {
     where
         T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
     {
-        self.row.try_get(column).map_err(Error::at("reading a row of the outbox"))
+        self.row
+            .try_get(column)
+            .map_err(Error::at("reading a row of the outbox"))
     }
 }

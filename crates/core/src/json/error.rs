@@ -1,0 +1,18 @@
+//! Why a value has no form on the wire.
+
+/// A value that cannot be written; the transaction that wanted to publish it is refused.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the attribute `{attribute}` cannot be written: {reason}")]
+pub struct EncodeError {
+    /// The outermost attribute that holds the value; empty when the value stood alone.
+    pub attribute: String,
+    /// What is wrong, without the value itself.
+    pub reason: &'static str,
+}
+
+impl EncodeError {
+    /// What to do about it.
+    pub fn remedy(&self) -> Option<String> {
+        Some("correct the value, or give its field `#[publishable(skip)]`".into())
+    }
+}

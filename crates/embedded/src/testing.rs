@@ -1,0 +1,133 @@
+//! Databases, brokers and topics for tests, each test its own.
+//!
+//! The servers are those of `DATABASE_URL` and `KAFKA_BROKERS`, else embedded ones, shared by the tests of a process and
+//! started by the first that asks. These functions panic where others return errors: a test has nobody to return them to.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio::sync::OnceCell;
+
+use crate::postgres::database;
+use crate::{Broker, Error, Postgres, PostgresOptions};
+
+/// Enough for the parallel parts of one test, and little enough for many tests beside each other on one server.
+const POOL_SIZE: u32 = 20;
+
+/// The test may have stopped or suspended the server.
+const DROP_LIMIT: Duration = Duration::from_secs(5);
+
+/// An empty database of one test. It is dropped with the value, sessions or not.
+#[derive(Debug)]
+pub struct Database {
+    /// A connection URL for this database.
+    pub url: String,
+    /// At most 20 connections to it.
+    pub pool: PgPool,
+    name: String,
+    admin: PgConnectOptions,
+}
+
+/// A new, empty database on the server of `DATABASE_URL` (whose role must be allowed to make databases), else on an
+/// embedded server.
+///
+/// # Panics
+/// When the server cannot be started or reached: the message says why and what to do.
+pub async fn database() -> Database {
+    new_database()
+        .await
+        .unwrap_or_else(|error| panic!("{}", report(&error)))
+}
+
+/// The brokers of `KAFKA_BROKERS`, else an embedded one.
+///
+/// # Panics
+/// When the broker cannot be started: the message says why.
+pub async fn brokers() -> String {
+    static BROKER: OnceCell<Broker> = OnceCell::const_new();
+    if let Some(brokers) = variable("KAFKA_BROKERS") {
+        return brokers;
+    }
+    match BROKER.get_or_try_init(Broker::start).await {
+        Ok(broker) => broker.bootstrap().to_owned(),
+        Err(error) => panic!("{}", report(&error)),
+    }
+}
+
+/// A name for a topic that no other test has: `prefix`, `_` and 12 digits. The topic is not made.
+pub fn topic(prefix: &str) -> String {
+    let mut unique = uuid::Uuid::new_v4().simple().to_string();
+    unique.truncate(12);
+    format!("{prefix}_{unique}")
+}
+
+async fn new_database() -> Result<Database, Error> {
+    static POSTGRES: OnceCell<Postgres> = OnceCell::const_new();
+    let server = if let Some(url) = variable("DATABASE_URL") {
+        url
+    } else {
+        let start = || Postgres::start(PostgresOptions::default());
+        POSTGRES.get_or_try_init(start).await?.url().to_owned()
+    };
+    let failed = |source| Error::Database {
+        action: "read the server's url",
+        source,
+    };
+    let admin: PgConnectOptions = server.parse().map_err(failed)?;
+    let name = format!("dionysus_test_{}", uuid::Uuid::new_v4().simple());
+    database::create(&admin, &name).await?;
+    // Lazily: a test that brings its own pool pays nothing for this one.
+    let pool = PgPoolOptions::new()
+        .max_connections(POOL_SIZE)
+        .connect_lazy_with(admin.clone().database(&name));
+    Ok(Database {
+        url: database::url_of(&server, &name),
+        pool,
+        name,
+        admin,
+    })
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let (name, admin) = (self.name.clone(), self.admin.clone());
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            let removed = runtime.map(|runtime| {
+                runtime.block_on(async {
+                    tokio::time::timeout(DROP_LIMIT, database::remove(&admin, &name)).await
+                })
+            });
+            if !matches!(removed, Ok(Ok(Ok(())))) {
+                tracing::debug!("test database is left");
+            }
+        });
+        // Waited for, or the end of the process would be faster for the last tests.
+        if dropping.join().is_err() {
+            tracing::debug!("test database is left");
+        }
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name)
+        .and_then(|value| value.into_string().ok())
+        .filter(|v| !v.is_empty())
+}
+
+/// The error, its causes, and what to do.
+fn report(error: &Error) -> String {
+    let first: &dyn std::error::Error = error;
+    let chain = std::iter::successors(Some(first), |error| error.source());
+    let mut text = chain
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ");
+    if let Some(remedy) = error.remedy() {
+        text = format!("{text} ({remedy})");
+    }
+    text
+}

@@ -1,0 +1,276 @@
+//! The side of a subscriber that librdkafka sees: callbacks, its consumer queue, seeking.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::types::RDKafkaRespErr;
+
+use super::{Inner, Record, StartAt, SubscriberEvent, TopicPartition};
+use crate::{Code, Error, log};
+
+/// How long a partition may take to become seekable: librdkafka first stops those that were taken away.
+const SEEK_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long one attempt to seek may take.
+const SEEK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Between two attempts.
+const SEEK_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Collects what callbacks say until [`Inner::collect`] looks. All of them run on the thread that polls.
+#[derive(Default)]
+pub(super) struct Context {
+    rebalances: Mutex<VecDeque<SubscriberEvent>>,
+    /// The words that came with the error that is returned next.
+    reason: Mutex<String>,
+    /// Counts callbacks: an empty answer of a poll means an empty queue only if no callback ran.
+    served: AtomicU64,
+}
+
+impl Context {
+    pub(super) fn take_rebalances(&self) -> Vec<SubscriberEvent> {
+        let mut rebalances = self.rebalances.lock().unwrap_or_else(PoisonError::into_inner);
+        rebalances.drain(..).collect()
+    }
+
+    pub(super) fn take_reason(&self) -> String {
+        std::mem::take(&mut *self.reason.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn count(&self) {
+        self.served.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        self.count();
+        log::forward(level, facility, text);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.count();
+        log::global_error(&error, reason);
+        reason.clone_into(&mut self.reason.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn stats_raw(&self, _: &[u8]) {
+        self.count();
+    }
+}
+
+impl ConsumerContext for Context {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        err: RDKafkaRespErr,
+        partitions: &mut TopicPartitionList,
+    ) {
+        self.count();
+        let named = name(partitions);
+        let nothing = named.is_empty();
+        let assigned = err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        let (event, done) = if assigned {
+            (SubscriberEvent::Assigned(named), assign_paused(consumer, partitions))
+        } else if consumer.assignment_lost() {
+            (SubscriberEvent::Lost(named), consumer.incremental_unassign(partitions))
+        } else {
+            (SubscriberEvent::Revoked(named), consumer.incremental_unassign(partitions))
+        };
+        if let Err(error) = done {
+            tracing::error!(%error, "rebalance cannot be answered");
+        }
+        // A cooperative group says so, too, when nothing changes for this member.
+        if !nothing {
+            let mut rebalances = self.rebalances.lock().unwrap_or_else(PoisonError::into_inner);
+            rebalances.push_back(event);
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        self.count();
+        if let Err(error) = result {
+            tracing::debug!(%error, "offsets for lag tools are not committed");
+        }
+    }
+}
+
+/// Takes partitions without letting them run. Any explicit position will do, since they stay paused until they are
+/// sought; without one librdkafka would ask the group for an offset that does not exist.
+///
+/// Pausing after assigning is early enough: it outdates whatever is fetched, and nothing can be delivered before this
+/// callback has returned.
+fn assign_paused(
+    consumer: &BaseConsumer<Context>,
+    partitions: &mut TopicPartitionList,
+) -> KafkaResult<()> {
+    partitions.set_all_offsets(Offset::Beginning)?;
+    consumer.incremental_assign(partitions)?;
+    consumer.pause(partitions)
+}
+
+fn name(partitions: &TopicPartitionList) -> Vec<TopicPartition> {
+    let named = |e: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| TopicPartition {
+        topic: e.topic().to_owned(),
+        partition: e.partition(),
+    };
+    partitions.elements().iter().map(named).collect()
+}
+
+impl Record {
+    pub(super) fn of(message: &BorrowedMessage<'_>) -> Self {
+        Self {
+            offset: message.offset(),
+            timestamp_ms: message.timestamp().to_millis(),
+            key: message.key().map(<[u8]>::to_vec),
+            payload: message.payload().map(<[u8]>::to_vec),
+            headers: headers_of(message),
+        }
+    }
+}
+
+/// `rdkafka` panics at a header whose name is not UTF-8, which any producer can send.
+fn headers_of(message: &BorrowedMessage<'_>) -> Vec<(String, Vec<u8>)> {
+    let Some(headers) = message.headers() else { return Vec::new() };
+    let read = |index| {
+        let header = headers.try_get(index)?;
+        Some((header.key.to_owned(), header.value.unwrap_or_default().to_vec()))
+    };
+    (0..headers.count())
+        .filter_map(|index| {
+            catch_unwind(AssertUnwindSafe(|| read(index))).unwrap_or_else(|_| {
+                let (topic, partition, offset) =
+                    (message.topic(), message.partition(), message.offset());
+                tracing::warn!(topic, partition, offset, "message has a header without a readable name");
+                None
+            })
+        })
+        .collect()
+}
+
+impl Inner {
+    /// Serves callbacks and empties the consumer queue: errors that belong to no partition, and messages fetched before
+    /// a partition had its own queue.
+    pub(super) fn serve(&self) {
+        let context = self.consumer.context();
+        loop {
+            let before = context.served.load(Ordering::Relaxed);
+            match self.consumer.poll(Duration::ZERO) {
+                Some(Ok(message)) => self.assignment().stray(&message),
+                Some(Err(error)) => {
+                    let failure = self.failure(&error, context.take_reason());
+                    self.failures.lock().unwrap_or_else(PoisonError::into_inner).extend(failure);
+                }
+                None if context.served.load(Ordering::Relaxed) == before => return,
+                None => {}
+            }
+        }
+    }
+
+    /// What an error of the consumer queue means to the caller; `None` where librdkafka deals with it.
+    fn failure(&self, error: &KafkaError, reason: String) -> Option<Error> {
+        let source = Code::of(error);
+        if let Some((code, reason)) = self.consumer.client().fatal_error() {
+            return Some(Error::Fatal { reason, source: Code(code) });
+        }
+        match source.0 {
+            // One broker, or one connection: others may do.
+            RDKafkaErrorCode::BrokerTransportFailure
+            | RDKafkaErrorCode::Resolve
+            | RDKafkaErrorCode::OperationTimedOut
+            | RDKafkaErrorCode::RequestTimedOut => None,
+            // The event `Lost` says it.
+            RDKafkaErrorCode::PollExceeded => None,
+            RDKafkaErrorCode::AllBrokersDown => Some(Error::unreachable(&self.config, source)),
+            _ if source.is_unknown_topic() => Some(match missing_topic(&reason) {
+                Some(topic) => Error::UnknownTopic { topic: topic.to_owned() },
+                None => Error::Read { reason, source },
+            }),
+            _ => Some(Error::Read { reason, source }),
+        }
+    }
+
+    /// Blocks; see [`Subscriber::start_at`](super::Subscriber::start_at).
+    pub(super) fn start(&self, topic: &str, partition: i32, at: StartAt) -> Result<(), Error> {
+        let generation = self.assignment().generation(topic, partition)?;
+        let (raw, position) = match at {
+            StartAt::Beginning => (Offset::Beginning, 0),
+            StartAt::Offset(offset) => {
+                let (low, high) = self.watermarks(topic, partition)?;
+                if !(low..=high).contains(&offset) {
+                    let topic = topic.to_owned();
+                    let log = Some((low, high));
+                    return Err(Error::OffsetOutsideLog { topic, partition, offset, log });
+                }
+                (Offset::Offset(offset), offset)
+            }
+        };
+        self.seek(topic, partition, raw, generation)?;
+        self.assignment().start(self, topic, partition, generation, position)?;
+        let mut partitions = TopicPartitionList::with_capacity(1);
+        partitions.add_partition(topic, partition);
+        self.consumer.resume(&partitions).map_err(|error| Error::Topic {
+            topic: topic.to_owned(),
+            source: Code::of(&error),
+        })?;
+        self.ready.notify_one();
+        Ok(())
+    }
+
+    fn seek(&self, topic: &str, partition: i32, to: Offset, generation: u64) -> Result<(), Error> {
+        let deadline = Instant::now() + SEEK_PATIENCE;
+        loop {
+            let mut list = TopicPartitionList::with_capacity(1);
+            let sought = list
+                .add_partition_offset(topic, partition, to)
+                .and_then(|()| self.consumer.seek_partitions(list, SEEK_TIMEOUT))
+                .and_then(|list| list.elements().first().map_or(Ok(()), |e| e.error()));
+            let Err(error) = sought else { return Ok(()) };
+            // A rebalance may be what keeps it from being sought.
+            if self.assignment().generation(topic, partition)? != generation {
+                return Err(Error::NotAssigned { topic: topic.to_owned(), partition });
+            }
+            let code = Code::of(&error);
+            let waits = matches!(
+                code.0,
+                // `Fail`: rdkafka gives the name of the code as text only, and the whole request fails by time-out only.
+                RDKafkaErrorCode::State
+                    | RDKafkaErrorCode::PreviousInProgress
+                    | RDKafkaErrorCode::OperationTimedOut
+                    | RDKafkaErrorCode::Fail
+            );
+            if !waits || Instant::now() >= deadline {
+                return Err(Error::about_topic(&self.config, topic, code));
+            }
+            thread::sleep(SEEK_INTERVAL);
+        }
+    }
+}
+
+/// The topic in `Subscribed topic not available: NAME: Broker: Unknown topic or partition`.
+fn missing_topic(reason: &str) -> Option<&str> {
+    let (_, rest) = reason.split_once("topic not available: ")?;
+    rest.split(':').next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_topic_is_named() {
+        let reason = "Subscribed topic not available: v3_rentals: Broker: Unknown topic or partition";
+        assert_eq!(missing_topic(reason), Some("v3_rentals"));
+        assert_eq!(missing_topic("something else"), None);
+    }
+}

@@ -1,0 +1,87 @@
+use dionysus_embedded::testing;
+use dionysus_postgres::{Error, partitions, schema};
+
+use crate::support::database;
+
+#[tokio::test]
+async fn a_database_without_the_schema_is_refused_with_the_command_that_helps() {
+    let database = testing::database().await;
+    let error = schema::check(&database.pool).await.unwrap_err();
+    assert!(matches!(error, Error::SchemaMissing { .. }), "{error}");
+    assert!(error.remedy().unwrap().contains("dionysus migrate"));
+}
+
+#[tokio::test]
+async fn migrating_twice_and_at_once_is_migrating_once() {
+    let database = testing::database().await;
+    let (a, b) = tokio::join!(
+        schema::migrate(&database.pool),
+        schema::migrate(&database.pool)
+    );
+    let newest = a.unwrap().to;
+    assert_eq!(b.unwrap().to, newest);
+    let again = schema::migrate(&database.pool).await.unwrap();
+    assert_eq!((again.from, again.to), (newest, newest));
+    schema::check(&database.pool).await.unwrap();
+    assert!(
+        schema::migrations(&database.pool)
+            .await
+            .unwrap()
+            .iter()
+            .all(|migration| migration.applied)
+    );
+}
+
+#[tokio::test]
+async fn an_older_schema_and_a_newer_breaking_one_are_refused() {
+    let database = database().await;
+    sqlx::query("insert into dionysus.migrations (version, description, success, checksum, execution_time) values (9998, 'more columns', true, '', 0)")
+        .execute(&database.pool)
+        .await
+        .unwrap();
+    schema::check(&database.pool)
+        .await
+        .expect("a newer schema that does not break");
+    sqlx::query(
+        "update dionysus.migrations set description = 'breaking new cursor' where version = 9998",
+    )
+    .execute(&database.pool)
+    .await
+    .unwrap();
+    let error = schema::check(&database.pool).await.unwrap_err();
+    assert!(
+        matches!(error, Error::SchemaTooNew { found: 9998, .. }),
+        "{error}"
+    );
+    sqlx::query("delete from dionysus.migrations where version = (select max(version) from dionysus.migrations where version < 9998)")
+        .execute(&database.pool)
+        .await
+        .unwrap();
+    let error = schema::check(&database.pool).await.unwrap_err();
+    assert!(matches!(error, Error::SchemaTooOld { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn partitions_are_made_ahead_beside_open_writers_and_rows_reach_them() {
+    let database = database().await;
+    let mut writer = database.pool.begin().await.unwrap();
+    crate::support::append(&mut writer, "v3_rentals", "Rental:1").await;
+    // Today's rows lie in DEFAULT already, under the writer's lock: today stays there, and nobody waits for long.
+    partitions::make_ahead(&database.pool, 3).await.unwrap();
+    writer.commit().await.unwrap();
+    assert_eq!(partitions::make_ahead(&database.pool, 3).await.unwrap(), 3);
+    assert_eq!(partitions::make_ahead(&database.pool, 3).await.unwrap(), 0);
+    let mut conn = database.pool.acquire().await.unwrap();
+    sqlx::query("insert into dionysus.outbox (created_at, event_id, topic, key, event, model, model_id, payload) values (now() + interval '1 day', gen_random_uuid(), 't', 'k', 'e', 'm', '1', '')")
+        .execute(&mut *conn)
+        .await
+        .unwrap();
+    let leaves: Vec<String> = sqlx::query_scalar(
+        "select distinct tableoid::regclass::text from dionysus.outbox order by 1",
+    )
+    .fetch_all(&mut *conn)
+    .await
+    .unwrap();
+    assert_eq!(leaves.len(), 2, "{leaves:?}");
+    assert_eq!(leaves[0], "dionysus.outbox_default");
+}

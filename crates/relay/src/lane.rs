@@ -1,0 +1,272 @@
+//! A lane as its owner sees it: where it was stored, how far it was acknowledged, how far it was read.
+//!
+//! `stored <= settled <= read`, always. A restart goes back from `read` to `settled`; forgetting (a lost connection to Postgres) goes back
+//! to `stored`, because only a stored cursor survives a crash of the server (see [`dionysus_core::Cursor`]).
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use dionysus_core::{Cursor, GENESIS_SUFFIX, Snapshot};
+use dionysus_postgres::lanes::Claimed;
+use tokio::time::Instant;
+
+use crate::in_flight::Settled;
+
+/// The wait before a blocked lane is tried again: doubles up to the second bound.
+const BLOCKED_FIRST: Duration = Duration::from_millis(500);
+const BLOCKED_MAX: Duration = Duration::from_secs(30);
+
+/// See the diagram in `lease.rs`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum State {
+    /// Its topics are being looked up or created.
+    Opening,
+    /// Read and published.
+    Active,
+    /// A cause of this topic stops it until then; the others flow.
+    Blocked { until: Instant },
+    /// No longer read: waits for its acknowledgements, then is given up.
+    Draining,
+}
+
+#[derive(Debug)]
+pub(crate) struct Lane {
+    pub(crate) topic: String,
+    /// The twin topic, where there is one.
+    pub(crate) twin: Option<String>,
+    pub(crate) epoch: i64,
+    pub(crate) state: State,
+    /// What the database knows.
+    pub(crate) stored: Cursor,
+    /// Everything before it is in Kafka.
+    pub(crate) settled: Cursor,
+    /// Everything before it was read.
+    pub(crate) read: Cursor,
+    /// The round (wake-up or poll) that the last read up to now belongs to.
+    pub(crate) round: u64,
+    /// Read requests before this one are not ours any more.
+    pub(crate) valid_from: u64,
+    /// A read is under way.
+    pub(crate) reading: bool,
+    /// Our index in the client's deliveries.
+    pub(crate) slots: usize,
+    /// Messages handed over since the lane was opened there.
+    pub(crate) handed: u64,
+    /// Messages of the acknowledged prefix, since the lane was opened there.
+    acknowledged: u64,
+    /// Something was acknowledged since the place was last stored.
+    pub(crate) unstored: bool,
+    /// All rows of the window up to this number were handed over, to the twin as well.
+    pub(crate) handed_seq: i64,
+    windows: VecDeque<HandedWindow>,
+    backoff: Duration,
+}
+
+/// A window of which rows were handed over.
+#[derive(Debug)]
+struct HandedWindow {
+    from: Snapshot,
+    to: Snapshot,
+    /// Messages handed over before its first.
+    start: u64,
+    /// Messages handed over up to its last, once that is known.
+    end: Option<u64>,
+}
+
+impl Lane {
+    pub(crate) fn new(claimed: Claimed, slots: usize, valid_from: u64) -> Self {
+        let twin = claimed
+            .genesis_replica
+            .then(|| format!("{}{GENESIS_SUFFIX}", claimed.topic));
+        Self {
+            topic: claimed.topic,
+            twin,
+            epoch: claimed.epoch,
+            state: State::Opening,
+            stored: claimed.cursor.clone(),
+            settled: claimed.cursor.clone(),
+            read: claimed.cursor,
+            round: 0,
+            valid_from,
+            reading: false,
+            slots,
+            handed: 0,
+            acknowledged: 0,
+            unstored: false,
+            handed_seq: Cursor::WINDOW_START,
+            windows: VecDeque::new(),
+            backoff: BLOCKED_FIRST,
+        }
+    }
+
+    /// Whether a read would bring something in this round.
+    pub(crate) fn wants(&self, round: u64) -> bool {
+        self.state == State::Active
+            && !self.reading
+            && (self.round < round || matches!(self.read, Cursor::Inside { .. }))
+    }
+
+    /// The rows that follow are of this window and come after number `after`; called for each chunk of it.
+    pub(crate) fn open_window(&mut self, from: &Snapshot, to: &Snapshot, after: i64) {
+        self.handed_seq = after;
+        if self
+            .windows
+            .back()
+            .is_none_or(|window| window.end.is_some())
+        {
+            self.windows.push_back(HandedWindow {
+                from: from.clone(),
+                to: to.clone(),
+                start: self.handed,
+                end: None,
+            });
+        }
+    }
+
+    /// The last row of the window was handed over.
+    pub(crate) fn close_window(&mut self) {
+        if let Some(window) = self.windows.back_mut() {
+            window.end = Some(self.handed);
+        }
+    }
+
+    /// Moves `settled` to the end of the acknowledged prefix.
+    pub(crate) fn settle(&mut self, settled: Settled) {
+        if settled.messages > self.acknowledged {
+            self.acknowledged = settled.messages;
+            self.unstored = true;
+            self.backoff = BLOCKED_FIRST;
+        }
+        while let Some(window) = self.windows.front() {
+            if window.end.is_some_and(|end| settled.messages >= end) {
+                if let Some(window) = self.windows.pop_front() {
+                    self.settled = Cursor::At(window.to);
+                }
+                continue;
+            }
+            if settled.messages > window.start {
+                self.settled = Cursor::Inside {
+                    from: window.from.clone(),
+                    to: window.to.clone(),
+                    seq: settled.seq,
+                };
+            }
+            break;
+        }
+    }
+
+    /// Starts again behind the acknowledged prefix, with new slots; reads under way are void.
+    pub(crate) fn restart(&mut self, slots: usize, next_request: u64) {
+        self.read = self.settled.clone();
+        self.windows.clear();
+        self.slots = slots;
+        self.handed = 0;
+        self.acknowledged = 0;
+        self.reading = false;
+        self.round = 0;
+        self.valid_from = next_request;
+    }
+
+    /// Stops for a while because of a cause of this topic; reads under way are void.
+    pub(crate) fn block(&mut self, now: Instant, next_request: u64) -> Duration {
+        let wait = self.backoff;
+        self.state = State::Blocked { until: now + wait };
+        self.reading = false;
+        self.valid_from = next_request;
+        self.backoff = (wait * 2).min(BLOCKED_MAX);
+        wait
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lane() -> Lane {
+        Lane::new(
+            Claimed {
+                topic: "v3_rentals".into(),
+                genesis_replica: true,
+                epoch: 1,
+                cursor: Cursor::At("5:5:".parse().unwrap()),
+            },
+            0,
+            0,
+        )
+    }
+
+    fn settled(messages: u64, seq: i64) -> Settled {
+        Settled {
+            messages,
+            seq,
+            waiting: 0,
+        }
+    }
+
+    #[test]
+    fn the_place_inside_a_window_is_the_last_acknowledged_row() {
+        let (mut lane, from, to) = (lane(), "5:5:".parse().unwrap(), "9:9:".parse().unwrap());
+        lane.open_window(&from, &to, 0);
+        lane.handed = 3;
+        lane.settle(settled(0, 0));
+        assert_eq!(lane.settled, Cursor::At(from.clone()));
+        lane.settle(settled(2, 12));
+        assert_eq!(
+            lane.settled,
+            Cursor::Inside {
+                from,
+                to: to.clone(),
+                seq: 12
+            }
+        );
+        lane.close_window();
+        lane.settle(settled(2, 12));
+        assert!(
+            matches!(lane.settled, Cursor::Inside { .. }),
+            "its last row is not acknowledged"
+        );
+        lane.settle(settled(3, 13));
+        assert_eq!(lane.settled, Cursor::At(to));
+    }
+
+    #[test]
+    fn empty_windows_pass_once_everything_before_them_has() {
+        let (mut lane, a, b, c) = (
+            lane(),
+            "5:5:".parse().unwrap(),
+            "9:9:".parse().unwrap(),
+            "12:12:".parse().unwrap(),
+        );
+        lane.open_window(&a, &b, 0);
+        lane.handed = 1;
+        lane.close_window();
+        lane.open_window(&b, &c, 0);
+        lane.close_window();
+        lane.settle(settled(0, 0));
+        assert_eq!(lane.settled, Cursor::At(a));
+        lane.settle(settled(1, 7));
+        assert_eq!(lane.settled, Cursor::At(c));
+    }
+
+    #[test]
+    fn a_restart_goes_back_to_what_was_acknowledged() {
+        let (mut lane, from, to) = (lane(), "5:5:".parse().unwrap(), "9:9:".parse().unwrap());
+        lane.open_window(&from, &to, 0);
+        lane.handed = 3;
+        lane.read = Cursor::At("9:9:".parse().unwrap());
+        lane.settle(settled(1, 11));
+        lane.restart(4, 17);
+        assert_eq!(lane.read, Cursor::Inside { from, to, seq: 11 });
+        assert_eq!((lane.slots, lane.handed, lane.valid_from), (4, 0, 17));
+    }
+
+    #[test]
+    fn blocking_waits_longer_each_time_up_to_a_bound() {
+        let mut lane = lane();
+        let waits: Vec<_> = (0..9).map(|_| lane.block(Instant::now(), 1)).collect();
+        assert_eq!(waits[0], BLOCKED_FIRST);
+        assert_eq!(waits[8], BLOCKED_MAX);
+        lane.settle(settled(1, 1));
+        assert_eq!(lane.block(Instant::now(), 1), BLOCKED_FIRST);
+    }
+}

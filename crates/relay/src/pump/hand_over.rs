@@ -1,0 +1,197 @@
+//! Handing rows to librdkafka, in order, as fast as its queue takes them.
+
+use std::collections::{HashMap, HashSet};
+use std::vec::IntoIter;
+
+use dionysus_core::{Cursor, Snapshot};
+use dionysus_kafka::PublishError;
+use dionysus_postgres::window::{OutboxRow, Window};
+use tokio::time::Instant;
+
+use super::Pump;
+use crate::Error;
+use crate::lane::Lane;
+use crate::message::HandOverError;
+use crate::reader::{Request, Span};
+
+/// The lease's deadline is looked at every so many rows: a hundred microseconds' worth.
+const ROWS_PER_DEADLINE_CHECK: u32 = 64;
+
+/// A chunk of rows on its way.
+#[derive(Debug)]
+pub(crate) struct Work {
+    /// The request that brought it.
+    id: u64,
+    topics: Vec<String>,
+    from: Snapshot,
+    to: Snapshot,
+    /// The number after which the rows begin.
+    after: i64,
+    rows: IntoIter<OutboxRow>,
+    /// A row that the queue did not take yet.
+    held: Option<Held>,
+    /// Whether its rows are the last of their window.
+    closes: bool,
+    opened: bool,
+    /// Lanes that stopped at a row of this chunk: their later rows must not overtake it.
+    stopped: HashSet<String>,
+}
+
+#[derive(Debug)]
+struct Held {
+    row: OutboxRow,
+    /// It has gone to the primary topic and waits for the twin only.
+    half: bool,
+}
+
+/// What became of a row.
+enum Outcome {
+    HandedOver,
+    /// Its lane was restarted, dropped or stopped meanwhile.
+    Skipped,
+    QueueFull(Held),
+}
+
+impl Work {
+    pub(super) fn new(request: Request, from: Snapshot, window: Window) -> Self {
+        let after = match request.span {
+            Span::Chunk(_, _, after) => after,
+            Span::Fresh(_) | Span::Upto(..) => Cursor::WINDOW_START,
+        };
+        Self {
+            id: request.id,
+            topics: request.topics,
+            from,
+            to: window.to,
+            after,
+            rows: window.rows.into_iter(),
+            held: None,
+            closes: !window.more,
+            opened: false,
+            stopped: HashSet::new(),
+        }
+    }
+
+    fn next(&mut self) -> Option<Held> {
+        self.held
+            .take()
+            .or_else(|| self.rows.next().map(|row| Held { row, half: false }))
+    }
+
+    /// The lanes for which this chunk still counts.
+    fn each_lane(&self, lanes: &mut HashMap<String, Lane>, mut act: impl FnMut(&mut Lane)) {
+        for topic in &self.topics {
+            if let Some(lane) = lanes.get_mut(topic)
+                && self.id >= lane.valid_from
+                && !self.stopped.contains(topic)
+            {
+                act(lane);
+            }
+        }
+    }
+}
+
+impl Pump {
+    /// Hands over until the queue is full, the deadline is near, or nothing is left.
+    pub(super) fn hand_over(&mut self) -> Result<(), Error> {
+        self.take_ready();
+        while let Some(mut work) = self.work.take() {
+            if !work.opened {
+                work.each_lane(&mut self.lanes, |lane| {
+                    lane.open_window(&work.from, &work.to, work.after)
+                });
+                work.opened = true;
+            }
+            if !self.hand_over_rows(&mut work)? {
+                self.work = Some(work);
+                return Ok(());
+            }
+            if work.closes {
+                work.each_lane(&mut self.lanes, Lane::close_window);
+            }
+            self.take_ready();
+            self.ask_for_more();
+        }
+        Ok(())
+    }
+
+    /// True when all rows of the chunk are gone.
+    fn hand_over_rows(&mut self, work: &mut Work) -> Result<bool, Error> {
+        let idle = self.publisher.in_flight() == 0;
+        if idle {
+            self.last_progress = Instant::now();
+        }
+        let mut handed = 0;
+        let mut checked = 0;
+        let all = loop {
+            if checked % ROWS_PER_DEADLINE_CHECK == 0 && self.session.clock.remaining().is_none() {
+                break false;
+            }
+            checked += 1;
+            let Some(held) = work.next() else { break true };
+            match self.hand_over_row(work, held)? {
+                Outcome::HandedOver => handed += 1,
+                Outcome::Skipped => {}
+                Outcome::QueueFull(held) => {
+                    work.held = Some(held);
+                    break false;
+                }
+            }
+        };
+        if handed > 0 {
+            self.session.signals.handed_over.add(handed);
+        }
+        Ok(all)
+    }
+
+    fn hand_over_row(&mut self, work: &mut Work, held: Held) -> Result<Outcome, Error> {
+        let topic = held.row.topic()?;
+        let Some(lane) = self.lanes.get_mut(topic) else {
+            return Ok(Outcome::Skipped);
+        };
+        if work.id < lane.valid_from || work.stopped.contains(topic) {
+            return Ok(Outcome::Skipped);
+        }
+        let Held { row, mut half } = held;
+        let primary = (!half).then_some(lane.topic.as_str());
+        for topic in [primary, lane.twin.as_deref()].into_iter().flatten() {
+            // Up to the last message of a row, the lane has come only to the row before.
+            let last = half || lane.twin.is_none();
+            let seq = if last { row.seq() } else { lane.handed_seq };
+            let ticket = self.in_flight.expect(lane.slots, seq);
+            let publisher = &self.publisher;
+            let sent = self
+                .renderer
+                .with_message(&row, topic, |message| publisher.publish(message, ticket));
+            match sent {
+                Ok(()) => half = true,
+                Err(HandOverError::Row(error)) => return Err(error.into()),
+                Err(HandOverError::Publish(error)) => {
+                    self.in_flight.retract(lane.slots);
+                    if matches!(error, PublishError::QueueFull) {
+                        return Ok(Outcome::QueueFull(Held { row, half }));
+                    }
+                    work.stopped.insert(lane.topic.clone());
+                    stop_lane(lane, row.seq(), &error, self.next_request);
+                    return Ok(Outcome::Skipped);
+                }
+            }
+            lane.handed += 1;
+        }
+        lane.handed_seq = row.seq();
+        Ok(Outcome::HandedOver)
+    }
+}
+
+/// The row stays where it is and its lane waits: nothing is lost, nothing overtakes it, other lanes flow.
+fn stop_lane(lane: &mut Lane, seq: i64, error: &PublishError, next_request: u64) {
+    let wait = lane.block(Instant::now(), next_request);
+    tracing::error!(
+        topic = lane.topic,
+        seq,
+        error = %error,
+        remedy = error.remedy(),
+        retry_ms = wait.as_millis(),
+        "row refused, lane stopped"
+    );
+}

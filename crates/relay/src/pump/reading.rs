@@ -1,0 +1,183 @@
+//! Which lanes are read next, and up to where.
+//!
+//! Lanes whose cursors agree are read by one statement. Lanes that differ are brought together: one that is behind reads up to the
+//! snapshot of one that is ahead, and from then on they agree.
+
+use dionysus_core::{Cursor, Snapshot};
+use dionysus_postgres::Error as PostgresError;
+use dionysus_postgres::window::Window;
+
+use super::{Pump, Work};
+use crate::Error;
+use crate::reader::{Request, Response, Span};
+
+impl Pump {
+    /// Asks the reader for the next chunk if there is room for it and a lane that wants one.
+    pub(super) fn ask_for_more(&mut self) {
+        if self.ready.is_some() || self.stopping {
+            return;
+        }
+        if self.reader.as_ref().is_none_or(|reader| reader.busy) {
+            return;
+        }
+        let Some((span, topics)) = self.next_span() else {
+            return;
+        };
+        let id = self.next_request;
+        self.next_request += 1;
+        for topic in &topics {
+            if let Some(lane) = self.lanes.get_mut(topic) {
+                lane.reading = true;
+                lane.round = self.round;
+            }
+        }
+        let limit = self.chunk_limit();
+        if let Some(reader) = &mut self.reader {
+            reader.request(Request {
+                id,
+                span,
+                topics,
+                limit,
+            });
+        }
+    }
+
+    /// The lanes that waited longest, and what they read.
+    fn next_span(&self) -> Option<(Span, Vec<String>)> {
+        let wanting = || self.lanes.values().filter(|lane| lane.wants(self.round));
+        let first = wanting().min_by(|a, b| (a.round, &a.topic).cmp(&(b.round, &b.topic)))?;
+        let mut topics: Vec<_> = wanting()
+            .filter(|lane| lane.read == first.read)
+            .map(|lane| lane.topic.clone())
+            .collect();
+        topics.sort_unstable();
+        let span = match &first.read {
+            Cursor::Inside { from, to, seq } => Span::Chunk(from.clone(), to.clone(), *seq),
+            Cursor::At(from) => match self.meeting_point(from) {
+                Some(to) => Span::Upto(from.clone(), to.clone()),
+                None => Span::Fresh(from.clone()),
+            },
+        };
+        Some((span, topics))
+    }
+
+    /// The latest snapshot at which another lane stands, or will stand, ahead of `from`.
+    fn meeting_point(&self, from: &Snapshot) -> Option<&Snapshot> {
+        self.lanes
+            .values()
+            .map(|lane| match &lane.read {
+                Cursor::At(snapshot) | Cursor::Inside { to: snapshot, .. } => snapshot,
+            })
+            .filter(|ahead| *ahead != from && ahead.covers(from))
+            .reduce(|a, b| if b.covers(a) { b } else { a })
+    }
+
+    /// As many rows as fit the byte budget, by the sizes seen.
+    fn chunk_limit(&self) -> u32 {
+        let options = &self.session.options;
+        let fitting = options.chunk_bytes / self.row_bytes.max(1);
+        u32::try_from(fitting)
+            .unwrap_or(u32::MAX)
+            .clamp(16.min(options.chunk_rows), options.chunk_rows)
+    }
+
+    /// Takes in what the reader returned.
+    pub(super) async fn take_response(&mut self, response: Option<Response>) -> Result<(), Error> {
+        let Some(response) = response else {
+            return self.forget("the reader has ended").await;
+        };
+        match &response.window {
+            Err(error) if error.is_disconnected() => {
+                tracing::warn!(error = %error, "connection to Postgres lost");
+                return self.forget("connection lost").await;
+            }
+            Err(error) => {
+                tracing::error!(error = %error, topics = ?response.request.topics, "window not read");
+                self.block_lanes(&response.request.topics);
+                return Ok(());
+            }
+            Ok(window) if !self.is_valid(window) => {
+                return self.forget("Postgres has crashed").await;
+            }
+            Ok(_) => {}
+        }
+        self.ready = Some(response);
+        self.take_ready();
+        Ok(())
+    }
+
+    /// The token must be the one under which our cursors were made. A chunk without rows has none: its lanes then stand at `C`, which the next
+    /// read and the next checkpoint check again.
+    fn is_valid(&self, window: &Window) -> bool {
+        window.token == Some(self.token)
+            || (window.token.is_none() && window.rows.is_empty() && !window.to_is_new)
+    }
+
+    /// Starts on the waiting chunk if nothing else is being handed over: advances the lanes' `read` and makes work of the rows.
+    pub(super) fn take_ready(&mut self) {
+        if self.work.is_some() {
+            return;
+        }
+        let Some(Response {
+            request,
+            window: Ok(window),
+        }) = self.ready.take()
+        else {
+            return;
+        };
+        if let Some(bytes) = window.average_payload() {
+            self.row_bytes = (self.row_bytes * 3 + bytes) / 4;
+        }
+        let (from, inside) = match &request.span {
+            Span::Fresh(from) | Span::Upto(from, _) => (from.clone(), false),
+            Span::Chunk(from, _, _) => (from.clone(), true),
+        };
+        if ahead_of_server(&from, &window) {
+            self.refuse_ahead(&request.topics);
+            return;
+        }
+        // A window that is too large comes without rows and is read in chunks; a chunk that is not full is the last.
+        let too_large = !inside && window.more;
+        let read = advanced(&from, &window, too_large);
+        for topic in &request.topics {
+            if let Some(lane) = self.lanes.get_mut(topic)
+                && request.id >= lane.valid_from
+            {
+                lane.reading = false;
+                lane.read = read.clone();
+            }
+        }
+        if !too_large {
+            self.work = Some(Work::new(request, from, window));
+        }
+    }
+
+    fn refuse_ahead(&mut self, topics: &[String]) {
+        for topic in topics {
+            let error = PostgresError::CursorAhead {
+                topic: topic.clone(),
+            };
+            tracing::error!(error = %error, remedy = error.remedy(), "lane stopped");
+        }
+        self.block_lanes(topics);
+    }
+}
+
+/// Where the lanes of a request have read to.
+fn advanced(from: &Snapshot, window: &Window, too_large: bool) -> Cursor {
+    let inside = |seq| Cursor::Inside {
+        from: from.clone(),
+        to: window.to.clone(),
+        seq,
+    };
+    match window.rows.last() {
+        _ if too_large => inside(Cursor::WINDOW_START),
+        Some(row) if window.more => inside(row.seq()),
+        _ => Cursor::At(window.to.clone()),
+    }
+}
+
+/// Ids only grow: a snapshot of now that knows fewer than the cursor is from a server that was set back.
+fn ahead_of_server(from: &Snapshot, window: &Window) -> bool {
+    window.to_is_new && window.to.xmax() < from.xmax()
+}

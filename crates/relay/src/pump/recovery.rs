@@ -1,0 +1,178 @@
+//! What is done when something fails: one way back for each of the three memories.
+//!
+//! - The Kafka client's: a failed message, a fatal error or a stall purges it and builds a new one; every lane starts again behind its acknowledged
+//!   prefix. Gapless delivery makes that right: after a failure nothing later of that partition was sent.
+//! - Ours of Postgres: a lost connection or a changed token throws away every cursor in memory and reads the stored ones.
+//! - The lease: everything is purged and forgotten.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dionysus_postgres::{incarnation, lanes};
+use tokio::time::Instant;
+
+use super::{Ending, Pump, client, reader_name};
+use crate::Error;
+use crate::lane::{Lane, State};
+use crate::reader::Reader;
+
+/// The wait before a rebuilt client is used: doubles with each failure up to the second bound.
+const RESUME_FIRST: Duration = Duration::from_millis(50);
+const RESUME_MAX: Duration = Duration::from_secs(5);
+
+/// The wait between tries to reach Postgres; the lease's deadline ends them.
+const RECONNECT: Duration = Duration::from_millis(200);
+
+impl Pump {
+    /// Looks for failed deliveries and stalls.
+    pub(super) fn watch_deliveries(&mut self) -> Result<(), Error> {
+        if let Some(failure) = self.in_flight.take_failure() {
+            let topic = self
+                .lanes
+                .values()
+                .find(|lane| lane.slots == failure.lane)
+                .map(|lane| lane.topic.clone());
+            tracing::warn!(topic, error = %failure.error, "delivery failed, starting again at the first unacknowledged row");
+            return self.rebuild();
+        }
+        if let Some(error) = self.publisher.fatal_error() {
+            tracing::warn!(error = %error, "kafka client failed, starting again at the first unacknowledged row");
+            return self.rebuild();
+        }
+        if self.stalled_at().is_some_and(|at| Instant::now() >= at) {
+            tracing::warn!(
+                in_flight = self.publisher.in_flight(),
+                "no acknowledgement for too long, starting again at the first unacknowledged row"
+            );
+            return self.rebuild();
+        }
+        Ok(())
+    }
+
+    /// When the client counts as stalled, if anything is in flight.
+    pub(super) fn stalled_at(&self) -> Option<Instant> {
+        (self.publisher.in_flight() > 0)
+            .then(|| self.last_progress + self.session.options.stall_timeout())
+    }
+
+    /// A new client; every lane goes on behind its acknowledged prefix after a pause.
+    pub(super) fn rebuild(&mut self) -> Result<(), Error> {
+        self.discard_client();
+        let (publisher, in_flight) = client(&self.session)?;
+        let wait = (RESUME_FIRST * 2_u32.saturating_pow(self.failures.min(16))).min(RESUME_MAX);
+        self.failures = self.failures.saturating_add(1);
+        self.in_doubt |= self.stopping;
+        let until = Instant::now() + wait;
+        for lane in self.lanes.values_mut() {
+            lane.settle(self.in_flight.settled(lane.slots));
+            lane.restart(in_flight.open(), self.next_request);
+            lane.state = State::Blocked { until };
+        }
+        if self.stopping {
+            self.lanes.clear();
+        }
+        (self.publisher, self.in_flight) = (publisher, in_flight);
+        self.last_progress = Instant::now();
+        self.session.signals.rebuilt.add(1);
+        Ok(())
+    }
+
+    /// Purges the client and drops it where it may take its time: closing waits for librdkafka's threads.
+    fn discard_client(&mut self) {
+        (self.work, self.ready) = (None, None);
+        self.publisher.purge();
+        let old = Arc::clone(&self.publisher);
+        tokio::task::spawn_blocking(move || drop(old));
+    }
+
+    /// Forgets every cursor in memory and reads the stored ones.
+    pub(super) async fn forget(&mut self, reason: &'static str) -> Result<(), Error> {
+        tracing::warn!(reason, "reading the stored cursors again");
+        self.reader = None;
+        (self.work, self.ready) = (None, None);
+        loop {
+            match self.reload().await {
+                Ok(()) => break,
+                Err(error) => {
+                    tracing::warn!(error = %error, "stored cursors not read, trying again")
+                }
+            }
+            if self.session.clock.remaining().is_none() {
+                // The loop sees it as well and ends the session.
+                return Ok(());
+            }
+            tokio::time::sleep(RECONNECT).await;
+        }
+        self.session.signals.forgotten.add(1);
+        Ok(())
+    }
+
+    async fn reload(&mut self) -> Result<(), Error> {
+        let token = incarnation::token(&self.session.pool).await?;
+        let owned = lanes::owned(&self.session.pool, self.session.id).await?;
+        self.reader =
+            Some(Reader::start(&self.session.connect, &reader_name(&self.session)).await?);
+        self.token = token;
+        self.lanes
+            .retain(|topic, _| owned.iter().any(|lane| lane.topic == *topic));
+        for claimed in owned {
+            let state = self.lanes.get(&claimed.topic).map(|lane| lane.state);
+            let mut lane = Lane::new(claimed, self.in_flight.open(), self.next_request);
+            match state {
+                Some(state) => lane.state = state,
+                None => self.open(&lane),
+            }
+            self.lanes.insert(lane.topic.clone(), lane);
+        }
+        Ok(())
+    }
+
+    /// Other relays may own our lanes: nothing of ours may be appended from now on.
+    pub(super) fn lose_lease(&mut self) -> Ending {
+        self.session.clock.end();
+        self.discard_client();
+        self.lanes.clear();
+        Ending::LeaseLost
+    }
+
+    /// Stops the lanes of a failed read for a while.
+    pub(super) fn block_lanes(&mut self, topics: &[String]) {
+        for topic in topics {
+            if let Some(lane) = self.lanes.get_mut(topic)
+                && lane.state == State::Active
+            {
+                lane.block(Instant::now(), self.next_request);
+            }
+        }
+    }
+
+    /// When the first blocked lane may go on.
+    pub(super) fn unblocked_at(&self) -> Option<Instant> {
+        self.lanes
+            .values()
+            .filter_map(|lane| match lane.state {
+                State::Blocked { until } => Some(until),
+                _ => None,
+            })
+            .min()
+    }
+
+    /// Opens blocked lanes again whose time has come: their topics may have changed meanwhile.
+    pub(super) fn unblock(&mut self, now: Instant) {
+        let due: Vec<_> = self
+            .lanes
+            .values()
+            .filter(|lane| matches!(lane.state, State::Blocked { until } if until <= now))
+            .map(|lane| lane.topic.clone())
+            .collect();
+        for topic in due {
+            if let Some(mut lane) = self.lanes.remove(&topic) {
+                lane.state = State::Opening;
+                lane.settle(self.in_flight.settled(lane.slots));
+                lane.restart(self.in_flight.open(), self.next_request);
+                self.open(&lane);
+                self.lanes.insert(topic, lane);
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The relay as a component: options in, `run` until told to stop.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dionysus_kafka::{Admin, ClientConfig};
+use dionysus_postgres::{partitions, relays, schema};
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::membership::{Heart, Membership};
+use crate::pump::{Ending, Pump, Session};
+use crate::topics::Opener;
+use crate::wake_up::{self, Bells};
+use crate::{Error, LeaseClock, RelayOptions, RelaySignals};
+
+/// Heartbeat, checkpoint, listener, and one for claims and partitions.
+const CONNECTIONS: u32 = 4;
+
+/// The wait before joining again after a lost lease or a failed start of a session.
+const REJOIN: Duration = Duration::from_millis(500);
+
+/// How often missing partitions are looked for; days are made several ahead, so an hour is soon enough, and a failure is mended within ten minutes.
+const MAINTENANCE: Duration = Duration::from_secs(600);
+
+/// Moves rows of the outbox to Kafka until told to stop. Many may run; they share the lanes.
+#[derive(Debug)]
+pub struct Relay {
+    connect: PgConnectOptions,
+    kafka: ClientConfig,
+    options: Arc<RelayOptions>,
+    signals: RelaySignals,
+    bells: Bells,
+}
+
+impl Relay {
+    /// Checks the options; no I/O. `brokers` is a list of `host:port`, separated by commas.
+    ///
+    /// # Errors
+    /// [`Error::Options`] with all faults at once.
+    pub fn new(
+        connect: PgConnectOptions,
+        brokers: &str,
+        options: RelayOptions,
+    ) -> Result<Self, Error> {
+        options.validate()?;
+        let kafka = ClientConfig {
+            brokers: brokers.to_owned(),
+            client_id: format!("outbox-relay:{}", options.name),
+            properties: options
+                .kafka_properties
+                .clone()
+                .into_iter()
+                .collect::<BTreeMap<_, _>>(),
+        };
+        let (signals, bells) = (RelaySignals::default(), Bells::default());
+        Ok(Self {
+            connect,
+            kafka,
+            options: Arc::new(options),
+            signals,
+            bells,
+        })
+    }
+
+    /// The moments that tests wait for.
+    pub fn signals(&self) -> RelaySignals {
+        self.signals.clone()
+    }
+
+    /// Rings when rows were committed in this very process: an embedded relay then needs no LISTEN and no poll to be fast.
+    pub fn wake_up(&self) -> Arc<Notify> {
+        Arc::clone(&self.bells.rows)
+    }
+
+    /// Runs until `stop`; then hands its lanes over and returns. What may heal (a lost connection, a broker that is away, a lease that ran
+    /// out) is retried for ever, with bounded waits, and logged.
+    ///
+    /// # Errors
+    /// Only at the start: Postgres or Kafka can't be reached, or the schema does not fit.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing: the lease runs out and the next owner repeats what was not stored.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), Error> {
+        let pool = self.pool().await?;
+        schema::check(&pool).await?;
+        let admin = Arc::new(Admin::new(&self.kafka)?);
+        admin.topics().await?;
+        let mut services = JoinSet::new();
+        if self.options.listen {
+            services.spawn(wake_up::listen(pool.clone(), self.bells.clone()));
+        }
+        services.spawn(maintain(pool.clone(), self.options.partitions_ahead));
+        tracing::info!(name = self.options.name, "relay started");
+        while !stop.is_cancelled() {
+            match self.session(&pool, &admin, &stop).await {
+                Ok(Ending::Stopped) => break,
+                Ok(Ending::LeaseLost) => tracing::warn!("lease lost, joining again"),
+                Err(error) => tracing::error!(error = %error, "session failed, joining again"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(REJOIN) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+        services.shutdown().await;
+        tracing::info!(name = self.options.name, "relay stopped");
+        Ok(())
+    }
+
+    async fn pool(&self) -> Result<PgPool, Error> {
+        let name = format!("outbox-relay:{}", self.options.name);
+        PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(Duration::from_secs(5))
+            .connect_with(self.connect.clone().application_name(&name))
+            .await
+            .map_err(|source| {
+                dionysus_postgres::Error::Statement {
+                    statement: "connecting to Postgres",
+                    source,
+                }
+                .into()
+            })
+    }
+
+    /// From joining to leaving, or to the loss of the lease.
+    async fn session(
+        &self,
+        pool: &PgPool,
+        admin: &Arc<Admin>,
+        stop: &CancellationToken,
+    ) -> Result<Ending, Error> {
+        let id = Uuid::new_v4();
+        let clock = Arc::new(LeaseClock::default());
+        let sent = LeaseClock::now_ms();
+        relays::join(pool, id, &self.options.name, self.options.lease_ttl).await?;
+        clock.extend(sent, self.options.lease_ttl);
+        let (membership, heard) = watch::channel(Membership::Joined);
+        let heart = Heart {
+            pool: pool.clone(),
+            id,
+            ttl: self.options.lease_ttl,
+            interval: self.options.heartbeat_interval(),
+            clock: Arc::clone(&clock),
+            nudge: Arc::clone(&self.bells.lanes),
+            membership,
+        };
+        let mut heart_task = JoinSet::new();
+        heart_task.spawn(heart.run());
+        let session = Session {
+            id,
+            pool: pool.clone(),
+            connect: self.connect.clone(),
+            kafka: self.kafka.clone(),
+            options: Arc::clone(&self.options),
+            clock,
+            membership: heard,
+            rows: Arc::clone(&self.bells.rows),
+            opener: Opener {
+                admin: Arc::clone(admin),
+                options: Arc::clone(&self.options),
+            },
+            signals: self.signals.clone(),
+        };
+        let ending = Pump::start(session).await?.run(stop).await;
+        heart_task.shutdown().await;
+        ending
+    }
+}
+
+/// Makes partitions ahead, for ever.
+async fn maintain(pool: PgPool, ahead: u32) {
+    let mut ticks = tokio::time::interval(MAINTENANCE);
+    loop {
+        ticks.tick().await;
+        match partitions::make_ahead(&pool, ahead).await {
+            Ok(0) => {}
+            Ok(made) => tracing::info!(made, "partitions made"),
+            Err(error) => {
+                tracing::warn!(error = %error, "partitions not made, the default partition takes the rows")
+            }
+        }
+    }
+}

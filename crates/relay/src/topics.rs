@@ -1,0 +1,77 @@
+//! A lane's topics: looked up when it opens, created where that is wanted.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dionysus_kafka::{Admin, NewTopic, Publisher};
+
+use crate::RelayOptions;
+use crate::in_flight::InFlight;
+
+/// Why a lane can't open.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    /// The topic is not there and we may not create it.
+    #[error(
+        "topic `{topic}` does not exist: create it with `dionysus topics create`, or set topics.create = true"
+    )]
+    Missing { topic: String },
+    /// Kafka could not say, or refused.
+    #[error(transparent)]
+    Kafka(#[from] dionysus_kafka::Error),
+}
+
+/// What opening needs; cheap to clone into a task.
+#[derive(Clone, Debug)]
+pub(crate) struct Opener {
+    pub(crate) admin: Arc<Admin>,
+    pub(crate) options: Arc<RelayOptions>,
+}
+
+impl Opener {
+    /// Makes sure that `topics` exist and that the client knows their partitions.
+    pub(crate) async fn open(
+        &self,
+        publisher: &Publisher<InFlight>,
+        topics: &[String],
+    ) -> Result<(), OpenError> {
+        let known = self.admin.topics().await?;
+        let missing: Vec<_> = topics
+            .iter()
+            .filter(|topic| !known.contains_key(topic.as_str()))
+            .collect();
+        if let Some(topic) = missing.first()
+            && !self.options.create_topics
+        {
+            return Err(OpenError::Missing {
+                topic: (*topic).clone(),
+            });
+        }
+        if !missing.is_empty() {
+            let new: Vec<_> = missing
+                .into_iter()
+                .map(|topic| self.new_topic(topic))
+                .collect();
+            self.admin.create_topics(&new).await?;
+        }
+        for topic in topics {
+            publisher.refresh_topic(topic).await?;
+        }
+        Ok(())
+    }
+
+    fn new_topic(&self, topic: &str) -> NewTopic {
+        // A twin holds the latest snapshot of every instance: compacted, so that it can be read from the start for ever.
+        let config = if topic.ends_with(dionysus_core::GENESIS_SUFFIX) {
+            BTreeMap::from([("cleanup.policy".to_owned(), "compact".to_owned())])
+        } else {
+            BTreeMap::new()
+        };
+        NewTopic {
+            name: topic.to_owned(),
+            partitions: self.options.partitions,
+            replication: self.options.replication.unwrap_or(0),
+            config,
+        }
+    }
+}
