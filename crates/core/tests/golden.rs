@@ -2,6 +2,8 @@
 //!
 //! `01a-simple-crud.json` was recorded from the running gem; the other texts are single messages of further recordings.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+
 use chrono::{DateTime, Utc};
 use dionysus_core::EventKind::{Created, Destroyed, Updated};
 use dionysus_core::{EventKind, Model, Publishable, Topic, encode_message_with, partition_of};
@@ -68,9 +70,9 @@ fn message<P: Publishable>(kind: EventKind, instance: &P, row_is_gone: bool) -> 
     let event = Model::new(P::MODEL).unwrap().event(kind);
     let bytes = encode_message_with(&event, P::MODEL, |out| {
         if row_is_gone {
-            instance.write_destroyed(out)
+            instance.write_destroyed(out);
         } else {
-            instance.write_snapshot(out)
+            instance.write_snapshot(out);
         }
     });
     String::from_utf8(bytes.unwrap()).unwrap()

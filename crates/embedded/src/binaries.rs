@@ -33,7 +33,7 @@ impl Binaries {
             },
         };
         if let Some(found) = searched.iter().find(|folder| is_complete(folder, user)) {
-            return Ok(found.clone());
+            return Ok(real(found));
         }
         if *self == Self::Auto && std::env::var_os(VARIABLE).is_none_or(|value| value.is_empty()) {
             return download(user, searched).await;
@@ -85,6 +85,15 @@ fn versions_in(root: &Path) -> Vec<(u32, PathBuf)> {
             Some((version, entry.path().join("bin")))
         })
         .collect()
+}
+
+/// Where links on `PATH` lead, for there the client programs are as well.
+fn real(folder: &Path) -> PathBuf {
+    let program = folder.join("postgres").canonicalize().ok();
+    let real = program.as_deref().and_then(Path::parent);
+    real.filter(|real| real.join("initdb").is_file())
+        .unwrap_or(folder)
+        .to_owned()
 }
 
 fn is_complete(folder: &Path, user: &ServerUser) -> bool {

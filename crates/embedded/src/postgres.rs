@@ -19,7 +19,7 @@ use crate::user::{ServerUser, server_folder};
 
 const SERVER: &str = "postgres";
 /// Crash recovery of a large test is the longest start.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 /// A fast shutdown writes a checkpoint.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 const READY_POLL: Duration = Duration::from_millis(10);

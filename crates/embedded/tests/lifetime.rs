@@ -11,7 +11,7 @@ use sqlx::{Connection as _, PgConnection};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_dionysus-embedded");
 /// Long enough for a loaded machine; nothing waits for it when all is well.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// Starts a holder of servers and reads the lines it prints: one for each server.
 fn hold(mut command: Command, servers: &[&str]) -> (Child, Vec<String>) {

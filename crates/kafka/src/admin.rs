@@ -127,8 +127,9 @@ impl Admin {
         let about = |code| Error::about_topic(&self.config, topic, Code(code));
         let missing = || about(RDKafkaErrorCode::UnknownTopicOrPartition);
         let resource = answers.into_iter().next().ok_or_else(missing)?.map_err(about)?;
+        // Some brokers answer for a topic that does not exist, with no settings.
         let value = resource.get("max.message.bytes").and_then(|entry| entry.value.as_deref());
-        value.and_then(|value| value.parse().ok()).ok_or_else(|| about(RDKafkaErrorCode::InvalidConfig))
+        value.and_then(|value| value.parse().ok()).ok_or_else(missing)
     }
 }
 

@@ -49,7 +49,7 @@ use rustix::time::{ClockId, clock_gettime};
 /// Until when our lanes are ours, on the clock that also runs in suspend. Shared by the heartbeat and the pump.
 #[derive(Debug, Default)]
 pub struct LeaseClock {
-    /// Milliseconds of CLOCK_BOOTTIME; 0: no lease.
+    /// Milliseconds of `CLOCK_BOOTTIME`; 0: no lease.
     deadline_ms: AtomicU64,
 }
 

@@ -39,10 +39,7 @@ impl Heart {
     /// Beats until the lease is lost or the pump is gone.
     pub(crate) async fn run(self) {
         loop {
-            let pause = match self.beat().await {
-                Some(pause) => pause,
-                None => return,
-            };
+            let Some(pause) = self.beat().await else { return };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.nudge.notified() => {}

@@ -66,7 +66,6 @@ pub struct OptionsError {
 
 impl OptionsError {
     /// What to do about it.
-    #[expect(clippy::unused_self, reason = "the shape that all our errors have")]
     pub fn remedy(&self) -> Option<String> {
         Some(
             "change the named settings; `outbox-relay --help` lists them with their defaults"

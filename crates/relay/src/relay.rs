@@ -26,7 +26,7 @@ const CONNECTIONS: u32 = 4;
 const REJOIN: Duration = Duration::from_millis(500);
 
 /// How often missing partitions are looked for; days are made several ahead, so an hour is soon enough, and a failure is mended within ten minutes.
-const MAINTENANCE: Duration = Duration::from_secs(600);
+const MAINTENANCE: Duration = Duration::from_mins(10);
 
 /// Moves rows of the outbox to Kafka until told to stop. Many may run; they share the lanes.
 #[derive(Debug)]
@@ -141,7 +141,7 @@ impl Relay {
         let sent = LeaseClock::now_ms();
         relays::join(pool, id, &self.options.name, self.options.lease_ttl).await?;
         clock.extend(sent, self.options.lease_ttl);
-        let (membership, heard) = watch::channel(Membership::Joined);
+        let (membership, around) = watch::channel(Membership::Joined);
         let heart = Heart {
             pool: pool.clone(),
             id,
@@ -160,7 +160,7 @@ impl Relay {
             kafka: self.kafka.clone(),
             options: Arc::clone(&self.options),
             clock,
-            membership: heard,
+            membership: around,
             rows: Arc::clone(&self.bells.rows),
             opener: Opener {
                 admin: Arc::clone(admin),
@@ -183,7 +183,7 @@ async fn maintain(pool: PgPool, ahead: u32) {
             Ok(0) => {}
             Ok(made) => tracing::info!(made, "partitions made"),
             Err(error) => {
-                tracing::warn!(error = %error, "partitions not made, the default partition takes the rows")
+                tracing::warn!(error = %error, "partitions not made, the default partition takes the rows");
             }
         }
     }

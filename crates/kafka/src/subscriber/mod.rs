@@ -51,6 +51,8 @@ const SERVE_INTERVAL: Duration = Duration::from_millis(250);
 /// partitions away. Dropping it leaves the group in the background; [`close`](Self::close) waits for that.
 pub struct Subscriber {
     inner: Arc<Inner>,
+    /// Somebody waits for the last owner already; two would wait for each other.
+    closing: bool,
 }
 
 /// What blocking requests share with the subscriber. Fields in order of destruction: a consumer cannot close while
@@ -84,6 +86,7 @@ impl Subscriber {
                 consumer: Arc::new(consumer),
                 config: config.clone(),
             }),
+            closing: false,
         })
     }
 
@@ -195,10 +198,11 @@ impl Subscriber {
     ///
     /// # Cancel safety
     /// Safe: it goes on in the background.
-    pub async fn close(self) {
+    pub async fn close(mut self) {
         // Nothing is ever sent: the end of the channel is the message.
         let (done, closed) = oneshot::channel::<()>();
         dispose::when_last(Arc::clone(&self.inner), move || drop(done));
+        self.closing = true;
         drop(self);
         if timeout(CLOSE_TIMEOUT, closed).await.is_err() {
             tracing::warn!("consumer group was not left in time");
@@ -208,7 +212,9 @@ impl Subscriber {
 
 impl Drop for Subscriber {
     fn drop(&mut self) {
-        dispose::when_last(Arc::clone(&self.inner), || ());
+        if !self.closing {
+            dispose::when_last(Arc::clone(&self.inner), || ());
+        }
     }
 }
 

@@ -35,18 +35,15 @@ impl Pump {
         let wanted = places.len();
         let stored =
             lanes::checkpoint(&self.session.pool, self.session.id, self.token, &places).await;
-        match self.judge(stored, wanted).await? {
-            Some(stored) => {
-                for topic in stored {
-                    if let Some(lane) = self.lanes.get_mut(&topic) {
-                        lane.stored = lane.settled.clone();
-                        lane.unstored = false;
-                    }
+        if let Some(stored) = self.judge(stored, wanted).await? {
+            for topic in stored {
+                if let Some(lane) = self.lanes.get_mut(&topic) {
+                    lane.stored = lane.settled.clone();
+                    lane.unstored = false;
                 }
-                self.session.signals.checkpoints.add(1);
             }
-            None => tracing::debug!("places not stored"),
-        }
+            self.session.signals.checkpoints.add(1);
+        } else { tracing::debug!("places not stored") }
         Ok(())
     }
 
@@ -102,7 +99,7 @@ impl Pump {
             match lanes::claim(&self.session.pool, self.session.id, wanted).await {
                 Ok(claimed) => self.take_lanes(claimed),
                 Err(error) => {
-                    tracing::warn!(error = %error, "lanes not claimed, trying again at the next heartbeat")
+                    tracing::warn!(error = %error, "lanes not claimed, trying again at the next heartbeat");
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::vec::IntoIter;
 
 use dionysus_core::{Cursor, Snapshot};
-use dionysus_kafka::PublishError;
+use dionysus_kafka::{OutgoingMessage, PublishError};
 use dionysus_postgres::window::{OutboxRow, Window};
 use tokio::time::Instant;
 
@@ -98,7 +98,7 @@ impl Pump {
         while let Some(mut work) = self.work.take() {
             if !work.opened {
                 work.each_lane(&mut self.lanes, |lane| {
-                    lane.open_window(&work.from, &work.to, work.after)
+                    lane.open_window(&work.from, &work.to, work.after);
                 });
                 work.opened = true;
             }
@@ -154,32 +154,36 @@ impl Pump {
         }
         let Held { row, mut half } = held;
         let primary = (!half).then_some(lane.topic.as_str());
+        let (mut handed, mut refused) = (0, None);
         for topic in [primary, lane.twin.as_deref()].into_iter().flatten() {
             // Up to the last message of a row, the lane has come only to the row before.
             let last = half || lane.twin.is_none();
             let seq = if last { row.seq() } else { lane.handed_seq };
             let ticket = self.in_flight.expect(lane.slots, seq);
             let publisher = &self.publisher;
-            let sent = self
-                .renderer
-                .with_message(&row, topic, |message| publisher.publish(message, ticket));
-            match sent {
-                Ok(()) => half = true,
-                Err(HandOverError::Row(error)) => return Err(error.into()),
-                Err(HandOverError::Publish(error)) => {
-                    self.in_flight.retract(lane.slots);
-                    if matches!(error, PublishError::QueueFull) {
-                        return Ok(Outcome::QueueFull(Held { row, half }));
-                    }
-                    work.stopped.insert(lane.topic.clone());
-                    stop_lane(lane, row.seq(), &error, self.next_request);
-                    return Ok(Outcome::Skipped);
-                }
+            let publish = |message: &OutgoingMessage<'_>| publisher.publish(message, ticket);
+            if let Err(error) = self.renderer.with_message(&row, topic, publish) {
+                self.in_flight.retract(lane.slots);
+                refused = Some(error);
+                break;
             }
-            lane.handed += 1;
+            half = true;
+            handed += 1;
         }
-        lane.handed_seq = row.seq();
-        Ok(Outcome::HandedOver)
+        lane.handed += handed;
+        match refused {
+            None => {
+                lane.handed_seq = row.seq();
+                Ok(Outcome::HandedOver)
+            }
+            Some(HandOverError::Publish(PublishError::QueueFull)) => Ok(Outcome::QueueFull(Held { row, half })),
+            Some(HandOverError::Publish(error)) => {
+                work.stopped.insert(lane.topic.clone());
+                stop_lane(lane, row.seq(), &error, self.next_request);
+                Ok(Outcome::Skipped)
+            }
+            Some(HandOverError::Row(error)) => Err(error.into()),
+        }
     }
 }
 

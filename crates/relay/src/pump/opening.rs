@@ -17,8 +17,8 @@ impl Pump {
             .collect();
         let (topic, valid_from) = (lane.topic.clone(), lane.valid_from);
         self.openings.spawn(async move {
-            let opened = opener.open(&publisher, &topics).await;
-            (topic, valid_from, opened)
+            let result = opener.open(&publisher, &topics).await;
+            (topic, valid_from, result)
         });
     }
 

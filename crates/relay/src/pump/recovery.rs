@@ -94,7 +94,7 @@ impl Pump {
             match self.reload().await {
                 Ok(()) => break,
                 Err(error) => {
-                    tracing::warn!(error = %error, "stored cursors not read, trying again")
+                    tracing::warn!(error = %error, "stored cursors not read, trying again");
                 }
             }
             if self.session.clock.remaining().is_none() {

@@ -1,0 +1,225 @@
+//! A transaction that records events.
+//!
+//! # Why a stage
+//! Events are collected in memory and written as the very last statement. So a transaction writes one statement however many
+//! instances it changes, several changes of one instance give one message, and a roll-back, of all or of a savepoint, leaves nothing
+//! behind. (The gem keeps its list in a thread-local that survives roll-backs: W9.)
+//!
+//! # Why order per key holds
+//! The rows are inserted after the statement that changed, and so locked, the instance's row. Of two transactions on one instance
+//! the second gets the lock after the first has committed, so it draws the higher number. This is why an instance must come
+//! from a statement of this transaction that locked its row: one that was read before would carry the number of a later change
+//! without containing it.
+
+use std::ops::{Deref, DerefMut};
+
+use dionysus_core::EventKind;
+use sqlx::postgres::PgTransaction;
+use sqlx::{Connection as _, PgConnection};
+
+use crate::depth::{depth, unwind};
+use crate::stage::{Stage, WhenDropped, write};
+use crate::{Error, Outbox, Publishable};
+
+/// A transaction, or a savepoint in one, whose changes are published when it commits.
+///
+/// Run statements on `&mut *tx`, as with a transaction of sqlx; pass `&mut OutboxTransaction<'_>` to functions that change
+/// things, at whatever depth.
+///
+/// Dropped, it is rolled back, and its events with it. With events staged that is logged as a warning; see
+/// [`OutboxOptions::panic_on_dropped_stage`](crate::OutboxOptions::panic_on_dropped_stage).
+///
+/// Raw `savepoint`, `rollback to`, `commit` statements are not supported: events can't follow them. sqlx's own nested
+/// transactions (`tx.begin()`) may change things, but what they change can only be staged after they ended.
+///
+/// # Examples
+/// ```no_run
+/// # mod app {
+/// # #[derive(sqlx::FromRow, dionysus_derive::Publishable)]
+/// # #[publishable(crate = "dionysus_core", model = "Rental", table = "rentals")]
+/// # pub struct Rental { pub id: i64, pub account_id: i64, pub name: String }
+/// # }
+/// # use app::Rental;
+/// # async fn rename(outbox: dionysus_producer::Outbox, id: i64) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut tx = outbox.begin().await?;
+/// let rental: Rental = sqlx::query_as("update rentals set name = $2 where id = $1 returning *")
+///     .bind(id)
+///     .bind("Villa Saganaki")
+///     .fetch_one(&mut *tx)
+///     .await?;
+/// tx.updated(&rental)?;
+/// tx.commit().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "a transaction that is not committed is rolled back"]
+pub struct OutboxTransaction<'c> {
+    tx: PgTransaction<'c>,
+    stage: Stage,
+    depth: usize,
+    /// Where the events of a savepoint go.
+    parent: Option<&'c mut Stage>,
+}
+
+impl<'c> OutboxTransaction<'c> {
+    pub(crate) fn new(outbox: &Outbox, tx: PgTransaction<'c>) -> Self {
+        let stage = Stage::new(outbox.clone(), WhenDropped::AllIsRolledBack);
+        Self { depth: depth(&tx), tx, stage, parent: None }
+    }
+
+    /// Stages `created`: the instance is new, or visible again after a soft delete.
+    ///
+    /// The snapshot is taken now: later changes of the struct don't reach it. The instance must come from a statement of this
+    /// transaction that locked its row (`returning *`, `for update`).
+    ///
+    /// # Errors
+    /// [`Error::ModelNotPublished`], [`Error::TooLarge`], [`Error::Snapshot`], [`Error::EmptyId`], [`Error::KeyTooLong`], [`Error::Nul`],
+    /// [`Error::EmptyPartitionKey`], [`Error::PartitionKeyNotInteger`] or [`Error::OtherDepth`]. Nothing is staged then, for no topic, and
+    /// the transaction can go on.
+    pub fn created<M: Publishable + 'static>(&mut self, instance: &M) -> Result<(), Error> {
+        self.record(EventKind::Created, instance)
+    }
+
+    /// Stages `updated`: the instance changed. You decide that it did: an update that changed nothing is published like any other.
+    ///
+    /// As for [`created`](Self::created), the snapshot is taken now, and the instance must come from a statement of this transaction that
+    /// locked its row.
+    ///
+    /// # Errors
+    /// As for [`created`](Self::created).
+    pub fn updated<M: Publishable + 'static>(&mut self, instance: &M) -> Result<(), Error> {
+        self.record(EventKind::Updated, instance)
+    }
+
+    /// Stages `destroyed`: the instance is gone (`delete .. returning *`) or soft-deleted (`update .. returning *`). With its soft-delete column set it is
+    /// published whole, else by its id alone.
+    ///
+    /// # Errors
+    /// As for [`created`](Self::created).
+    pub fn destroyed<M: Publishable + 'static>(&mut self, instance: &M) -> Result<(), Error> {
+        self.record(EventKind::Destroyed, instance)
+    }
+
+    /// How many rows are staged at this depth: one for each topic and key.
+    pub fn staged(&self) -> usize {
+        self.stage.len()
+    }
+
+    /// Opens a savepoint with a stage of its own: its commit hands the events to this transaction, its roll-back forgets them.
+    ///
+    /// # Errors
+    /// [`Error::OtherDepth`], or [`Error::Transaction`].
+    ///
+    /// # Cancel safety
+    /// Cancel safe: a savepoint that was opened is rolled back.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # mod app {
+    /// # #[derive(sqlx::FromRow, dionysus_derive::Publishable)]
+    /// # #[publishable(crate = "dionysus_core", model = "Rental", table = "rentals")]
+    /// # pub struct Rental { pub id: i64, pub account_id: i64 }
+    /// # }
+    /// # use app::Rental;
+    /// # async fn import(outbox: dionysus_producer::Outbox) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut tx = outbox.begin().await?;
+    /// for account in 1_i64..=3 {
+    ///     let mut savepoint = tx.savepoint().await?;
+    ///     let inserted = sqlx::query_as("insert into rentals (account_id) values ($1) returning *")
+    ///         .bind(account)
+    ///         .fetch_one(&mut *savepoint)
+    ///         .await;
+    ///     match inserted {
+    ///         Ok(rental) => {
+    ///             savepoint.created::<Rental>(&rental)?;
+    ///             savepoint.commit().await?;
+    ///         }
+    ///         Err(_) => savepoint.rollback().await?,
+    ///     }
+    /// }
+    /// tx.commit().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn savepoint(&mut self) -> Result<OutboxTransaction<'_>, Error> {
+        self.at_own_depth()?;
+        let tx = (*self.tx).begin().await.map_err(Error::during("opening a savepoint"))?;
+        Ok(OutboxTransaction {
+            depth: self.depth + 1,
+            tx,
+            stage: Stage::new(self.stage.outbox().clone(), WhenDropped::AllIsRolledBack),
+            parent: Some(&mut self.stage),
+        })
+    }
+
+    /// Writes the events in one statement, commits, and wakes the relays. A savepoint hands its events to its parent instead.
+    ///
+    /// # Errors
+    /// [`Error::Postgres`] or [`Error::Transaction`]. All is rolled back, with one exception: if the connection is lost while
+    /// the commit is under way, nobody knows its outcome; change and events have the same one.
+    /// [`Error::OtherDepth`] if a nested transaction of sqlx was left open; all is rolled back then too.
+    ///
+    /// # Cancel safety
+    /// Not cancel safe: dropped before the commit is sent, all is rolled back; after that, the outcome is unknown to the caller.
+    pub async fn commit(mut self) -> Result<(), Error> {
+        let events = self.stage.take();
+        if let Err(refusal) = self.at_own_depth() {
+            unwind(&mut self.tx, self.depth).await?;
+            self.rollback().await?;
+            return Err(refusal);
+        }
+        let Self { mut tx, stage, depth, parent } = self;
+        if let Some(parent) = parent {
+            tx.commit().await.map_err(Error::during("releasing a savepoint"))?;
+            parent.absorb(events);
+            return Ok(());
+        }
+        let outbox = stage.outbox();
+        write(outbox.topology(), &events, &mut tx).await?;
+        tx.commit().await.map_err(Error::during("committing the transaction"))?;
+        if depth == 1 && !events.as_slice().is_empty() {
+            outbox.wake_up();
+        }
+        Ok(())
+    }
+
+    /// Rolls back, and forgets the events.
+    ///
+    /// # Errors
+    /// [`Error::Transaction`] if the connection is lost; the server then rolls back by itself.
+    pub async fn rollback(mut self) -> Result<(), Error> {
+        drop(self.stage.take());
+        self.tx.rollback().await.map_err(Error::during("rolling back the transaction"))
+    }
+
+    fn record<M: Publishable + 'static>(&mut self, kind: EventKind, instance: &M) -> Result<(), Error> {
+        self.at_own_depth()?;
+        self.stage.record(kind, instance)
+    }
+
+    fn at_own_depth(&self) -> Result<(), Error> {
+        let found = depth(&self.tx);
+        if found == self.depth { Ok(()) } else { Err(Error::OtherDepth { expected: self.depth, found }) }
+    }
+}
+
+impl Deref for OutboxTransaction<'_> {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.tx
+    }
+}
+
+impl DerefMut for OutboxTransaction<'_> {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.tx
+    }
+}
+
+impl AsMut<PgConnection> for OutboxTransaction<'_> {
+    fn as_mut(&mut self) -> &mut PgConnection {
+        &mut self.tx
+    }
+}

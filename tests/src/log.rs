@@ -1,0 +1,88 @@
+//! The raw log of a topic: every record of every partition, as a reader with no memory sees it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use dionysus_core::headers;
+use dionysus_kafka::{
+    Admin, ClientConfig, Record, StartAt, Subscriber, SubscriberEvent, SubscriberOptions,
+};
+use uuid::Uuid;
+
+/// One record of the log.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LogRecord {
+    /// Its partition.
+    pub partition: i32,
+    /// Its place there.
+    pub offset: i64,
+    /// The message key.
+    pub key: String,
+    /// The value; empty for a tombstone.
+    pub payload: Vec<u8>,
+    /// The header `dionysus-version`.
+    pub version: i64,
+    /// The header `dionysus-event-id`.
+    pub event_id: Uuid,
+}
+
+/// Reads a topic from its beginning up to the end it has now, in order of offsets per partition.
+///
+/// # Errors
+/// When the topic can't be read, or a record lacks our headers.
+pub async fn read_log(brokers: &str, topic: &str) -> Result<Vec<LogRecord>> {
+    let config = ClientConfig::new(brokers);
+    let Some(info) = Admin::new(&config)?.topics().await?.remove(topic) else {
+        return Ok(Vec::new());
+    };
+    let group = format!("log-reader-{}", Uuid::new_v4());
+    let subscriber = Subscriber::new(&config, &SubscriberOptions::new(group))?;
+    let mut ends = HashMap::new();
+    for partition in 0..i32::try_from(info.partitions)? {
+        let (first, end) = subscriber.watermarks(topic, partition).await?;
+        if end > first {
+            ends.insert(partition, end);
+        }
+    }
+    subscriber.subscribe(&[topic.to_owned()])?;
+    let mut records = Vec::new();
+    while !ends.is_empty() {
+        for event in subscriber.next(10_000, 64 << 20, Duration::from_millis(200)).await? {
+            match event {
+                SubscriberEvent::Assigned(partitions) => {
+                    for it in partitions {
+                        subscriber.start_at(topic, it.partition, StartAt::Beginning).await?;
+                    }
+                }
+                SubscriberEvent::Batch(batch) => {
+                    if ends.get(&batch.partition).is_some_and(|end| batch.next_offset >= *end) {
+                        ends.remove(&batch.partition);
+                    }
+                    for record in batch.records {
+                        records.push(decode(batch.partition, record)?);
+                    }
+                }
+                SubscriberEvent::Revoked(_) | SubscriberEvent::Lost(_) => {}
+            }
+        }
+    }
+    subscriber.close().await;
+    records.sort_by_key(|record| (record.partition, record.offset));
+    Ok(records)
+}
+
+fn decode(partition: i32, record: Record) -> Result<LogRecord> {
+    let text = |name| -> Result<&str> {
+        let value = record.header(name).with_context(|| format!("record without header {name}"))?;
+        Ok(std::str::from_utf8(value)?)
+    };
+    Ok(LogRecord {
+        partition,
+        offset: record.offset,
+        version: text(headers::VERSION)?.parse()?,
+        event_id: text(headers::EVENT_ID)?.parse()?,
+        key: String::from_utf8(record.key.clone().unwrap_or_default())?,
+        payload: record.payload.clone().unwrap_or_default(),
+    })
+}
