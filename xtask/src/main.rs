@@ -14,6 +14,8 @@ mod steps;
 mod suites;
 mod test_programs;
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
@@ -58,8 +60,18 @@ enum Services {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
-    match Arguments::parse().task {
+async fn main() -> ExitCode {
+    match run(Arguments::parse().task).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(task: Task) -> Result<()> {
+    match task {
         Task::Test(options) => suites::test(&options).await,
         Task::Ci => suites::test(&TestOptions::for_ci()).await,
         Task::Services(Services::Up(options)) if options.foreground => daemon::hold(&options).await,

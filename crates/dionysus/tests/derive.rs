@@ -1,7 +1,5 @@
 //! An application names one crate: what the derives expand to is found in it.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
-
 use dionysus::{JsonWriter, Publishable, Replica};
 
 #[derive(Publishable)]

@@ -131,9 +131,7 @@ impl Error {
     /// What to do about it; `None` where the error belongs to the program and not to its operator.
     pub fn remedy(&self) -> Option<String> {
         match self {
-            Self::NoBrokers => {
-                Some("set the brokers, e.g. KAFKA_BROKERS=localhost:9092".into())
-            }
+            Self::NoBrokers => Some("set the brokers, e.g. KAFKA_BROKERS=localhost:9092".into()),
             Self::OwnedProperty { key, instead, .. } => {
                 Some(format!("remove `{key}`; instead: {instead}"))
             }
@@ -148,13 +146,15 @@ impl Error {
             Self::UnknownTopic { topic } => Some(format!(
                 "create it with `dionysus topics create`, or check the name {topic} and the right to describe it"
             )),
-            Self::Topic { source, .. } | Self::Request { source, .. } | Self::Read { source, .. } => {
-                Self::remedy_of(*source)
-            }
+            Self::Topic { source, .. }
+            | Self::Request { source, .. }
+            | Self::Read { source, .. } => Self::remedy_of(*source),
             Self::OffsetOutsideLog { topic, .. } => Some(format!(
                 "messages are missing: start a genesis run of {topic}, and let the consumer begin at the start of the log"
             )),
-            Self::Fatal { .. } => Some("restart the process if it does not recover by itself".into()),
+            Self::Fatal { .. } => {
+                Some("restart the process if it does not recover by itself".into())
+            }
             Self::Flush { .. } => Some("check that the brokers run and accept messages".into()),
             Self::Thread(_) => Some("raise the limit of threads of this process".into()),
             Self::Abandoned | Self::NotAssigned { .. } => None,
@@ -191,9 +191,14 @@ impl Error {
         if code.is_unreachable() {
             Self::unreachable(config, code)
         } else if code.is_unknown_topic() {
-            Self::UnknownTopic { topic: topic.to_owned() }
+            Self::UnknownTopic {
+                topic: topic.to_owned(),
+            }
         } else {
-            Self::Topic { topic: topic.to_owned(), source: code }
+            Self::Topic {
+                topic: topic.to_owned(),
+                source: code,
+            }
         }
     }
 
@@ -207,7 +212,10 @@ impl Error {
     }
 
     pub(crate) fn unreachable(config: &ClientConfig, source: Code) -> Self {
-        Self::Unreachable { brokers: config.brokers_without_credentials(), source }
+        Self::Unreachable {
+            brokers: config.brokers_without_credentials(),
+            source,
+        }
     }
 
     fn remedy_of(code: Code) -> Option<String> {
@@ -219,7 +227,8 @@ impl Error {
                 "grant this client read on the consumer group".into()
             }
             RDKafkaErrorCode::ClusterAuthorizationFailed => {
-                "grant this client the right on the cluster: create (topics) or idempotent write".into()
+                "grant this client the right on the cluster: create (topics) or idempotent write"
+                    .into()
             }
             RDKafkaErrorCode::SSL => {
                 "check ssl.ca.location, and that security.protocol is the brokers'".into()

@@ -32,6 +32,5 @@ pub use publisher::{
     Publisher, PublisherOptions,
 };
 pub use subscriber::{
-    PartitionBatch, Record, StartAt, Subscriber, SubscriberEvent, SubscriberOptions,
-    TopicPartition,
+    PartitionBatch, Record, StartAt, Subscriber, SubscriberEvent, SubscriberOptions, TopicPartition,
 };

@@ -17,8 +17,10 @@
 
 use chrono::{DateTime, Utc};
 use dionysus_core::{Cursor, Snapshot};
-use sqlx::postgres::{PgConnectOptions, PgRow};
-use sqlx::{ConnectOptions, Connection, PgConnection, Row, ValueRef};
+use futures_util::TryStreamExt;
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
+use sqlx::query::Query;
+use sqlx::{ConnectOptions, Connection, PgConnection, Postgres, Row, ValueRef};
 use uuid::Uuid;
 
 use crate::Error;
@@ -44,6 +46,26 @@ impl Window {
         let payload = |row: &OutboxRow| row.payload().map_or(0, <[u8]>::len);
         (!self.rows.is_empty())
             .then(|| self.rows.iter().map(payload).sum::<usize>() / self.rows.len())
+    }
+}
+
+/// How much a read may bring.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    /// Rows.
+    pub rows: u32,
+    /// Payload bytes: reading stops at the row that exceeds them. What the server has sent beyond is thrown away as it
+    /// arrives, so a sudden change from small rows to large ones costs time and no memory.
+    pub bytes: usize,
+}
+
+impl Limit {
+    /// A limit of rows alone.
+    pub const fn rows(rows: u32) -> Self {
+        Self {
+            rows,
+            bytes: usize::MAX,
+        }
     }
 }
 
@@ -97,9 +119,9 @@ impl WindowReader {
         &mut self,
         from: &Snapshot,
         topics: &[String],
-        limit: u32,
+        limit: Limit,
     ) -> Result<Window, Error> {
-        let rows = sqlx::query(
+        let query = sqlx::query(
             "select pg_current_snapshot()::text as snapshot, (select token from dionysus.incarnation) as token,
                     null::bigint as seq, null::uuid as event_id, null::timestamptz as created_at, null::text as topic,
                     null::text as key, null::text as partition_key, null::bytea as payload, null::jsonb as headers
@@ -117,11 +139,10 @@ impl WindowReader {
         .bind(texts(from.in_progress()))
         .bind(from.xmax().to_string())
         .bind(topics)
-        .bind(i64::from(limit) + 1)
-        .fetch_all(&mut self.conn)
-        .await
-        .map_err(Error::at("reading a window"))?;
-        window(rows, None, limit)
+        .bind(i64::from(limit.rows) + 1)
+;
+        let (rows, cut) = read(query, &mut self.conn, limit.bytes).await?;
+        window(rows, cut, None, limit)
     }
 
     /// The rows of `topics` that are new between `from` and `to`.
@@ -136,9 +157,9 @@ impl WindowReader {
         from: &Snapshot,
         to: &Snapshot,
         topics: &[String],
-        limit: u32,
+        limit: Limit,
     ) -> Result<Window, Error> {
-        let rows = sqlx::query(
+        let query = sqlx::query(
             "select '' as snapshot, (select token from dionysus.incarnation) as token,
                     null::bigint as seq, null::uuid as event_id, null::timestamptz as created_at, null::text as topic,
                     null::text as key, null::text as partition_key, null::bytea as payload, null::jsonb as headers
@@ -157,13 +178,12 @@ impl WindowReader {
         .bind(texts(&from.finished_by(to)))
         .bind(from.xmax().to_string())
         .bind(topics)
-        .bind(i64::from(limit) + 1)
+        .bind(i64::from(limit.rows) + 1)
         .bind(to.xmax().to_string())
         .bind(to.to_string())
-        .fetch_all(&mut self.conn)
-        .await
-        .map_err(Error::at("reading a window"))?;
-        window(rows, Some(to), limit)
+;
+        let (rows, cut) = read(query, &mut self.conn, limit.bytes).await?;
+        window(rows, cut, Some(to), limit)
     }
 
     /// Where the second stream of a large window begins: just before its smallest number. Asked once a window; reads the index on
@@ -203,9 +223,9 @@ impl WindowReader {
         after: i64,
         stream_start: i64,
         topics: &[String],
-        limit: u32,
+        limit: Limit,
     ) -> Result<Window, Error> {
-        let rows = sqlx::query(
+        let query = sqlx::query(
             "select null::text as snapshot, (select token from dionysus.incarnation) as token,
                     seq, event_id, created_at, topic, key, partition_key, payload, headers
              from (
@@ -228,13 +248,11 @@ impl WindowReader {
         .bind(from.xmax().to_string())
         .bind(topics)
         .bind(after)
-        .bind(i64::from(limit))
+        .bind(i64::from(limit.rows))
         .bind(to.to_string())
-        .bind(after.max(stream_start))
-        .fetch_all(&mut self.conn)
-        .await
-        .map_err(Error::at("reading a chunk of a window"))?;
-        let more = rows.len() >= limit as usize;
+        .bind(after.max(stream_start));
+        let (rows, cut) = read(query, &mut self.conn, limit.bytes).await?;
+        let more = cut || rows.len() >= limit.rows as usize;
         let token = rows
             .last()
             .map(|row| row.try_get("token"))
@@ -262,8 +280,33 @@ fn texts(xids: &[u64]) -> Vec<String> {
     xids.iter().map(ToString::to_string).collect()
 }
 
+/// Reads rows until they exceed so many payload bytes; true if they did. sqlx throws the rest away before the next statement.
+async fn read(
+    query: Query<'_, Postgres, PgArguments>,
+    conn: &mut PgConnection,
+    bytes: usize,
+) -> Result<(Vec<PgRow>, bool), Error> {
+    let at = || Error::at("reading rows of the outbox");
+    let mut stream = query.fetch(conn);
+    let (mut rows, mut size) = (Vec::new(), 0_usize);
+    while let Some(row) = stream.try_next().await.map_err(at())? {
+        let payload: Option<&[u8]> = row.try_get(PAYLOAD).map_err(at())?;
+        size = size.saturating_add(payload.map_or(0, <[u8]>::len));
+        rows.push(row);
+        if size > bytes {
+            return Ok((rows, true));
+        }
+    }
+    Ok((rows, false))
+}
+
 /// The first row of [`WindowReader::fresh`] and [`WindowReader::upto`] carries snapshot and token.
-fn window(mut rows: Vec<PgRow>, to: Option<&Snapshot>, limit: u32) -> Result<Window, Error> {
+fn window(
+    mut rows: Vec<PgRow>,
+    cut: bool,
+    to: Option<&Snapshot>,
+    limit: Limit,
+) -> Result<Window, Error> {
     let at = || Error::at("reading a window");
     // An append returns its children in order; the look for the marked row does not rely on it.
     let marked = |row: &PgRow| {
@@ -278,7 +321,7 @@ fn window(mut rows: Vec<PgRow>, to: Option<&Snapshot>, limit: u32) -> Result<Win
         None => head.try_get::<&str, _>("snapshot").map_err(at())?.parse()?,
     };
     let token = head.try_get("token").map_err(at())?;
-    let more = rows.len() > limit as usize;
+    let more = cut || rows.len() > limit.rows as usize;
     let mut rows = if more { Vec::new() } else { decode(rows)? };
     rows.sort_unstable_by_key(OutboxRow::seq);
     Ok(Window {
@@ -377,7 +420,7 @@ impl OutboxRow {
 
     fn get<'r, T>(&'r self, column: usize) -> Result<T, Error>
     where
-        T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
+        T: sqlx::Decode<'r, Postgres> + sqlx::Type<Postgres>,
     {
         self.row
             .try_get(column)

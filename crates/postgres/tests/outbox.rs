@@ -1,4 +1,5 @@
 use dionysus_postgres::outbox::{self, NewRow};
+use dionysus_postgres::window::Limit;
 use sqlx::Connection;
 use sqlx::postgres::PgListener;
 use uuid::Uuid;
@@ -74,7 +75,7 @@ async fn all_fields_arrive_as_given() {
         .fresh(
             &dionysus_core::Snapshot::beginning(),
             &["v3_rentals".to_owned()],
-            10,
+            Limit::rows(10),
         )
         .await
         .unwrap();

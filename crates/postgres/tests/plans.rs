@@ -3,6 +3,7 @@
 use dionysus_core::{Cursor, Snapshot};
 use dionysus_embedded::testing::Database;
 use dionysus_postgres::partitions;
+use dionysus_postgres::window::Limit;
 
 use crate::support::{append_all, database, reader};
 
@@ -12,14 +13,17 @@ async fn an_idle_poll_reads_no_history() {
     let topics = vec!["a".to_owned()];
     let mut reader = reader(&database).await;
     let at = reader
-        .fresh(&Snapshot::beginning(), &topics, 1)
+        .fresh(&Snapshot::beginning(), &topics, Limit::rows(1))
         .await
         .unwrap()
         .to;
     let before = counters(&database).await;
     for _ in 0..50 {
-        reader.fresh(&at, &topics, 100).await.unwrap();
-        reader.upto(&at, &at, &topics, 100).await.unwrap();
+        reader.fresh(&at, &topics, Limit::rows(100)).await.unwrap();
+        reader
+            .upto(&at, &at, &topics, Limit::rows(100))
+            .await
+            .unwrap();
     }
     reader.close().await;
     let after = counters(&database).await;
@@ -38,17 +42,25 @@ async fn a_chunk_reads_its_own_rows_and_not_the_window() {
     let mut reader = reader(&database).await;
     // One long transaction whose rows lie among the others.
     let from = reader
-        .fresh(&Snapshot::beginning(), &topics, 1)
+        .fresh(&Snapshot::beginning(), &topics, Limit::rows(1))
         .await
         .unwrap()
         .to;
     let mut long = database.pool.begin().await.unwrap();
     append_all(&mut long, &[("a", "Rental:1"); 500]).await;
-    let began = reader.fresh(&from, &topics, 1).await.unwrap().to;
+    let began = reader
+        .fresh(&from, &topics, Limit::rows(1))
+        .await
+        .unwrap()
+        .to;
     fill(&database).await;
     append_all(&mut long, &[("a", "Rental:1"); 500]).await;
     long.commit().await.unwrap();
-    let to = reader.fresh(&began, &topics, 1).await.unwrap().to;
+    let to = reader
+        .fresh(&began, &topics, Limit::rows(1))
+        .await
+        .unwrap()
+        .to;
     let start = reader.first_seq(&began, &to).await.unwrap();
     reader.close().await;
 
@@ -57,7 +69,7 @@ async fn a_chunk_reads_its_own_rows_and_not_the_window() {
     let (mut after, mut rows, mut chunks) = (Cursor::WINDOW_START, 0, 0);
     loop {
         let chunk = reader
-            .chunk(&began, &to, after, start, &topics, 100)
+            .chunk(&began, &to, after, start, &topics, Limit::rows(100))
             .await
             .unwrap();
         rows += chunk.rows.len() as i64;

@@ -1,10 +1,10 @@
 use dionysus_core::{Cursor, Snapshot};
 use dionysus_postgres::incarnation;
-use dionysus_postgres::window::{Window, WindowReader};
+use dionysus_postgres::window::{Limit, Window, WindowReader};
 
 use crate::support::{append, append_all, database, reader};
 
-const LIMIT: u32 = 1000;
+const LIMIT: Limit = Limit::rows(1000);
 
 fn topics() -> Vec<String> {
     vec!["a".to_owned(), "b".to_owned()]
@@ -149,7 +149,7 @@ async fn chunks_of_a_large_window_are_the_window_in_order_of_seq() {
         let (mut read, mut after) = (Vec::new(), Cursor::WINDOW_START);
         loop {
             let chunk = reader
-                .chunk(&s, &whole.to, after, start, &topics(), limit)
+                .chunk(&s, &whole.to, after, start, &topics(), Limit::rows(limit))
                 .await
                 .unwrap();
             read.extend(chunk.rows.iter().map(|row| row.seq()));
@@ -175,12 +175,12 @@ async fn a_window_above_the_limit_says_so_and_brings_no_rows() {
         .await;
     }
     let window = reader
-        .fresh(&Snapshot::beginning(), &topics(), 4)
+        .fresh(&Snapshot::beginning(), &topics(), Limit::rows(4))
         .await
         .unwrap();
     assert!(window.more && window.rows.is_empty());
     let window = reader
-        .fresh(&Snapshot::beginning(), &topics(), 5)
+        .fresh(&Snapshot::beginning(), &topics(), Limit::rows(5))
         .await
         .unwrap();
     assert!(!window.more && window.rows.len() == 5);
@@ -213,4 +213,47 @@ async fn every_read_brings_the_token_that_a_crash_takes_away() {
         .unwrap();
     assert_eq!(fresh(&mut reader, &window.to).await.token, None);
     assert_ne!(incarnation::token(&database.pool).await.unwrap(), token);
+}
+
+#[tokio::test]
+async fn reading_stops_at_the_byte_limit_and_goes_on_behind_it() {
+    let database = database().await;
+    let mut reader = reader(&database).await;
+    let mut conn = database.pool.acquire().await.unwrap();
+    append_all(&mut conn, &[("a", "Rental:1"); 10]).await;
+    let window = fresh(&mut reader, &Snapshot::beginning()).await;
+    // A payload is two bytes: the third row exceeds five.
+    let limit = Limit {
+        rows: 1000,
+        bytes: 5,
+    };
+    let cut = reader
+        .fresh(&Snapshot::beginning(), &topics(), limit)
+        .await
+        .unwrap();
+    assert!(cut.more && cut.rows.is_empty());
+    let (mut read, mut after) = (Vec::new(), Cursor::WINDOW_START);
+    loop {
+        let chunk = reader
+            .chunk(
+                &Snapshot::beginning(),
+                &window.to,
+                after,
+                Cursor::WINDOW_START,
+                &topics(),
+                limit,
+            )
+            .await
+            .unwrap();
+        assert!(chunk.rows.len() <= 3);
+        read.extend(chunk.rows.iter().map(|row| row.seq()));
+        after = read.last().copied().unwrap();
+        if !chunk.more {
+            break;
+        }
+    }
+    assert_eq!(
+        read,
+        window.rows.iter().map(|row| row.seq()).collect::<Vec<_>>()
+    );
 }

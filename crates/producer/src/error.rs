@@ -75,7 +75,9 @@ pub enum Error {
         model: String,
     },
     /// The attribute has no integer form, and the topology asks for the gem's integer partition keys.
-    #[error("attribute `{attribute}` of model `{model}` has no integer form, which partition keys of topic `{topic}` need")]
+    #[error(
+        "attribute `{attribute}` of model `{model}` has no integer form, which partition keys of topic `{topic}` need"
+    )]
     PartitionKeyNotInteger {
         /// The topic.
         topic: String,
@@ -86,7 +88,9 @@ pub enum Error {
     },
     /// The connection is at another depth of nesting than the stage: a nested transaction of sqlx is still open, or has been ended from
     /// outside. What would be staged now could outlive a roll-back of its change.
-    #[error("the stage belongs to depth {expected} of nested transactions, the connection is at {found}")]
+    #[error(
+        "the stage belongs to depth {expected} of nested transactions, the connection is at {found}"
+    )]
     OtherDepth {
         /// The depth at which the stage began; 1 is the transaction itself.
         expected: usize,
@@ -160,7 +164,11 @@ fn count(mistakes: &[Mistake]) -> String {
 }
 
 fn join(mistakes: &[Mistake]) -> String {
-    mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    mistakes
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// Each remedy once, in order.

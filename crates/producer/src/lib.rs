@@ -70,7 +70,8 @@ pub use error::Error;
 pub use outbox::{Outbox, OutboxOptions};
 pub use stage::Stage;
 pub use topology::{
-    Mistake, NamespaceBuilder, PublishedModel, PublishedTopic, Topology, TopicBuilder, TopologyBuilder,
+    Mistake, NamespaceBuilder, PublishedModel, PublishedTopic, TopicBuilder, Topology,
+    TopologyBuilder,
 };
 pub use transaction::OutboxTransaction;
 pub use wake_up::WakeUps;

@@ -54,7 +54,10 @@ pub struct OutboxOptions {
 
 impl Default for OutboxOptions {
     fn default() -> Self {
-        Self { notify: true, panic_on_dropped_stage: false }
+        Self {
+            notify: true,
+            panic_on_dropped_stage: false,
+        }
     }
 }
 
@@ -106,15 +109,29 @@ impl Outbox {
     ///
     /// # Cancel safety
     /// Cancel safe.
-    pub async fn connect_with(pool: PgPool, topology: Topology, options: OutboxOptions) -> Result<Self, Error> {
+    pub async fn connect_with(
+        pool: PgPool,
+        topology: Topology,
+        options: OutboxOptions,
+    ) -> Result<Self, Error> {
         schema::check(&pool).await?;
         let registrations = topology.registrations();
         if !registrations.is_empty() {
-            let mut conn = pool.acquire().await.map_err(Error::during("connecting to the database"))?;
+            let mut conn = pool
+                .acquire()
+                .await
+                .map_err(Error::during("connecting to the database"))?;
             topics::register(&mut conn, &registrations).await?;
         }
         let bell = Bell::new(options.notify.then(|| pool.clone()));
-        Ok(Self { inner: Arc::new(Inner { pool, topology, options, bell }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                pool,
+                topology,
+                options,
+                bell,
+            }),
+        })
     }
 
     /// Begins a transaction on a connection of the pool.
@@ -125,7 +142,12 @@ impl Outbox {
     /// # Cancel safety
     /// Cancel safe: a transaction that was begun is rolled back.
     pub async fn begin(&self) -> Result<OutboxTransaction<'static>, Error> {
-        let tx = self.inner.pool.begin().await.map_err(Error::during("beginning a transaction"))?;
+        let tx = self
+            .inner
+            .pool
+            .begin()
+            .await
+            .map_err(Error::during("beginning a transaction"))?;
         Ok(OutboxTransaction::new(self, tx))
     }
 
@@ -136,7 +158,10 @@ impl Outbox {
     ///
     /// # Cancel safety
     /// Cancel safe: a transaction that was begun is rolled back.
-    pub async fn begin_with(&self, statement: impl SqlSafeStr) -> Result<OutboxTransaction<'static>, Error> {
+    pub async fn begin_with(
+        &self,
+        statement: impl SqlSafeStr,
+    ) -> Result<OutboxTransaction<'static>, Error> {
         let tx = self
             .inner
             .pool
@@ -176,8 +201,14 @@ impl Outbox {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn begin_on<'c>(&self, conn: &'c mut PgConnection) -> Result<OutboxTransaction<'c>, Error> {
-        let tx = conn.begin().await.map_err(Error::during("beginning a transaction"))?;
+    pub async fn begin_on<'c>(
+        &self,
+        conn: &'c mut PgConnection,
+    ) -> Result<OutboxTransaction<'c>, Error> {
+        let tx = conn
+            .begin()
+            .await
+            .map_err(Error::during("beginning a transaction"))?;
         Ok(OutboxTransaction::new(self, tx))
     }
 

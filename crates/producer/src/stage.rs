@@ -41,7 +41,11 @@ pub(crate) enum WhenDropped {
 
 impl Stage {
     pub(crate) fn new(outbox: Outbox, when_dropped: WhenDropped) -> Self {
-        Self { outbox, events: StagedEvents::default(), when_dropped }
+        Self {
+            outbox,
+            events: StagedEvents::default(),
+            when_dropped,
+        }
     }
 
     /// Stages `created` of an instance; see [`OutboxTransaction::created`](crate::OutboxTransaction::created).
@@ -101,7 +105,11 @@ impl Stage {
         drop(self.take());
     }
 
-    pub(crate) fn record<M: Publishable + 'static>(&mut self, kind: EventKind, instance: &M) -> Result<(), Error> {
+    pub(crate) fn record<M: Publishable + 'static>(
+        &mut self,
+        kind: EventKind,
+        instance: &M,
+    ) -> Result<(), Error> {
         for event in StagedEvent::of(self.outbox.topology(), kind, instance)? {
             self.events.record(event);
         }
@@ -130,10 +138,16 @@ impl Drop for Stage {
         let events = self.len();
         match self.when_dropped {
             WhenDropped::EventsAreLost => {
-                tracing::error!(events, "stage dropped with events, changes may be committed without them");
+                tracing::error!(
+                    events,
+                    "stage dropped with events, changes may be committed without them"
+                );
             }
             WhenDropped::AllIsRolledBack => {
-                tracing::warn!(events, "transaction dropped with staged events, rolling back");
+                tracing::warn!(
+                    events,
+                    "transaction dropped with staged events, rolling back"
+                );
             }
         }
         assert!(
@@ -149,7 +163,11 @@ pub(crate) async fn write(
     events: &StagedEvents,
     conn: &mut PgConnection,
 ) -> Result<(), Error> {
-    let messages: Vec<(String, Vec<u8>)> = events.as_slice().iter().map(|event| message(topology, event)).collect();
+    let messages: Vec<(String, Vec<u8>)> = events
+        .as_slice()
+        .iter()
+        .map(|event| message(topology, event))
+        .collect();
     let rows: Vec<NewRow<'_>> = events
         .as_slice()
         .iter()

@@ -9,7 +9,7 @@
 //! The rows are inserted after the statement that changed, and so locked, the instance's row. Of two transactions on one instance
 //! the second gets the lock after the first has committed, so it draws the higher number. This is why an instance must come
 //! from a statement of this transaction that locked its row: one that was read before would carry the number of a later change
-//! without containing it.
+//! without containing it. Above READ COMMITTED it holds as well: there Postgres refuses the second change itself (40001).
 
 use std::ops::{Deref, DerefMut};
 
@@ -65,7 +65,12 @@ pub struct OutboxTransaction<'c> {
 impl<'c> OutboxTransaction<'c> {
     pub(crate) fn new(outbox: &Outbox, tx: PgTransaction<'c>) -> Self {
         let stage = Stage::new(outbox.clone(), WhenDropped::AllIsRolledBack);
-        Self { depth: depth(&tx), tx, stage, parent: None }
+        Self {
+            depth: depth(&tx),
+            tx,
+            stage,
+            parent: None,
+        }
     }
 
     /// Stages `created`: the instance is new, or visible again after a soft delete.
@@ -144,7 +149,10 @@ impl<'c> OutboxTransaction<'c> {
     /// ```
     pub async fn savepoint(&mut self) -> Result<OutboxTransaction<'_>, Error> {
         self.at_own_depth()?;
-        let tx = (*self.tx).begin().await.map_err(Error::during("opening a savepoint"))?;
+        let tx = (*self.tx)
+            .begin()
+            .await
+            .map_err(Error::during("opening a savepoint"))?;
         Ok(OutboxTransaction {
             depth: self.depth + 1,
             tx,
@@ -169,15 +177,24 @@ impl<'c> OutboxTransaction<'c> {
             self.rollback().await?;
             return Err(refusal);
         }
-        let Self { mut tx, stage, depth, parent } = self;
+        let Self {
+            mut tx,
+            stage,
+            depth,
+            parent,
+        } = self;
         if let Some(parent) = parent {
-            tx.commit().await.map_err(Error::during("releasing a savepoint"))?;
+            tx.commit()
+                .await
+                .map_err(Error::during("releasing a savepoint"))?;
             parent.absorb(events);
             return Ok(());
         }
         let outbox = stage.outbox();
         write(outbox.topology(), &events, &mut tx).await?;
-        tx.commit().await.map_err(Error::during("committing the transaction"))?;
+        tx.commit()
+            .await
+            .map_err(Error::during("committing the transaction"))?;
         if depth == 1 && !events.as_slice().is_empty() {
             outbox.wake_up();
         }
@@ -190,17 +207,31 @@ impl<'c> OutboxTransaction<'c> {
     /// [`Error::Transaction`] if the connection is lost; the server then rolls back by itself.
     pub async fn rollback(mut self) -> Result<(), Error> {
         drop(self.stage.take());
-        self.tx.rollback().await.map_err(Error::during("rolling back the transaction"))
+        self.tx
+            .rollback()
+            .await
+            .map_err(Error::during("rolling back the transaction"))
     }
 
-    fn record<M: Publishable + 'static>(&mut self, kind: EventKind, instance: &M) -> Result<(), Error> {
+    fn record<M: Publishable + 'static>(
+        &mut self,
+        kind: EventKind,
+        instance: &M,
+    ) -> Result<(), Error> {
         self.at_own_depth()?;
         self.stage.record(kind, instance)
     }
 
     fn at_own_depth(&self) -> Result<(), Error> {
         let found = depth(&self.tx);
-        if found == self.depth { Ok(()) } else { Err(Error::OtherDepth { expected: self.depth, found }) }
+        if found == self.depth {
+            Ok(())
+        } else {
+            Err(Error::OtherDepth {
+                expected: self.depth,
+                found,
+            })
+        }
     }
 }
 

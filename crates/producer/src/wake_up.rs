@@ -52,7 +52,8 @@ impl Bell {
     /// With a pool, rings are passed on to Postgres.
     pub(crate) fn new(notify: Option<PgPool>) -> Self {
         let ring = watch::Sender::new(());
-        let notifier = notify.map(|pool| tokio::spawn(pass_on(ring.subscribe(), pool)).abort_handle());
+        let notifier =
+            notify.map(|pool| tokio::spawn(pass_on(ring.subscribe(), pool)).abort_handle());
         Self { ring, notifier }
     }
 
@@ -61,7 +62,9 @@ impl Bell {
     }
 
     pub(crate) fn listen(&self) -> WakeUps {
-        WakeUps { rings: self.ring.subscribe() }
+        WakeUps {
+            rings: self.ring.subscribe(),
+        }
     }
 }
 
@@ -78,8 +81,44 @@ async fn pass_on(mut rings: watch::Receiver<()>, pool: PgPool) {
         match timeout(LIMIT, outbox::wake_up(&pool)).await {
             Ok(Ok(())) => tracing::trace!("relays notified"),
             Ok(Err(error)) => tracing::warn!(error = %error, "relays could not be notified"),
-            Err(_) => tracing::warn!(limit_ms = LIMIT.as_millis(), "relays could not be notified in time"),
+            Err(_) => tracing::warn!(
+                limit_ms = LIMIT.as_millis(),
+                "relays could not be notified in time"
+            ),
         }
         sleep(PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::postgres::PgPoolOptions;
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_task_ends_with_the_bell_even_amid_a_notification() {
+        let pool = PgPoolOptions::new()
+            .connect_lazy("postgres://127.0.0.1:1/nowhere")
+            .unwrap();
+        for amid in [false, true] {
+            let bell = Bell::new(Some(pool.clone()));
+            let task = bell.notifier.clone().unwrap();
+            if amid {
+                bell.ring();
+            }
+            yield_now().await;
+            assert!(!task.is_finished());
+            drop(bell);
+            let ending = async {
+                while !task.is_finished() {
+                    yield_now().await;
+                }
+            };
+            timeout(Duration::from_secs(2), ending)
+                .await
+                .expect("the task ends");
+        }
     }
 }

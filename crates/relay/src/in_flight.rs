@@ -28,6 +28,8 @@ pub(crate) struct InFlight {
 #[derive(Debug, Default)]
 struct Deliveries {
     lanes: Vec<Slots>,
+    /// Messages of all lanes, abandoned ones included, that wait for their acknowledgement.
+    outstanding: usize,
     failure: Option<Failure>,
 }
 
@@ -83,12 +85,20 @@ impl InFlight {
             seq,
             acknowledged: false,
         });
+        deliveries.outstanding += 1;
         (lane << MESSAGE_BITS) | (message & MESSAGE_MASK)
+    }
+
+    /// Messages that wait for their acknowledgement.
+    pub(crate) fn outstanding(&self) -> usize {
+        self.lock().outstanding
     }
 
     /// Takes back the last slot: its message was not handed over.
     pub(crate) fn retract(&self, lane: usize) {
-        self.lock().lanes[lane].waiting.pop_back();
+        let mut deliveries = self.lock();
+        deliveries.lanes[lane].waiting.pop_back();
+        deliveries.outstanding -= 1;
     }
 
     /// The lane's prefix.
@@ -122,7 +132,9 @@ impl DeliverySink for InFlight {
                 let Some(slots) = deliveries.lanes.get_mut(lane) else {
                     return;
                 };
-                if !slots.acknowledge(ticket & MESSAGE_MASK) {
+                let grew = slots.acknowledge(ticket & MESSAGE_MASK);
+                deliveries.outstanding = deliveries.outstanding.saturating_sub(1);
+                if !grew {
                     return;
                 }
             }

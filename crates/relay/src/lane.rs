@@ -42,8 +42,10 @@ pub(crate) struct Lane {
     pub(crate) settled: Cursor,
     /// Everything before it was read.
     pub(crate) read: Cursor,
-    /// The round (wake-up or poll) that the last read up to now belongs to.
+    /// The round (wake-up or poll) in which the snapshot was taken that the lane reads up to.
     pub(crate) round: u64,
+    /// The last request that read it: the lane that waited longest is next.
+    pub(crate) last_request: u64,
     /// Read requests before this one are not ours any more.
     pub(crate) valid_from: u64,
     /// A read is under way.
@@ -87,6 +89,7 @@ impl Lane {
             settled: claimed.cursor.clone(),
             read: claimed.cursor,
             round: 0,
+            last_request: 0,
             valid_from,
             reading: false,
             slots,

@@ -39,7 +39,9 @@ impl Heart {
     /// Beats until the lease is lost or the pump is gone.
     pub(crate) async fn run(self) {
         loop {
-            let Some(pause) = self.beat().await else { return };
+            let Some(pause) = self.beat().await else {
+                return;
+            };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.nudge.notified() => {}

@@ -71,7 +71,8 @@ pub(crate) struct Pump {
     work: Option<Work>,
     /// The chunk after it.
     ready: Option<Response>,
-    next_request: u64,
+    /// The last request's number, or above it.
+    last_request: u64,
     /// Goes up with each wake-up and poll: lanes read up to now once in each.
     round: u64,
     /// Payload bytes of a row, a moving average that sizes the next read.
@@ -103,9 +104,10 @@ impl Pump {
             token,
             work: None,
             ready: None,
-            next_request: 1,
+            last_request: 0,
             round: 1,
-            row_bytes: 1 << 10,
+            // Until sizes are known reads are small: a first chunk of large rows must not be huge.
+            row_bytes: 64 << 10,
             next_poll: now,
             next_checkpoint: now + session.options.checkpoint_interval,
             last_progress: now,

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use dionysus_core::Snapshot;
 use dionysus_postgres::Error;
-use dionysus_postgres::window::{Window, WindowReader};
+use dionysus_postgres::window::{Limit, Window, WindowReader};
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -27,7 +27,7 @@ pub(crate) struct Request {
     pub(crate) id: u64,
     pub(crate) span: Span,
     pub(crate) topics: Vec<String>,
-    pub(crate) limit: u32,
+    pub(crate) limit: Limit,
 }
 
 #[derive(Debug)]

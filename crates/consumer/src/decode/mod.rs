@@ -15,7 +15,7 @@ mod singular;
 use dionysus_core::{AsOf, Version, headers};
 use dionysus_kafka::Record;
 
-pub(crate) use canonical::{Attributes, Canonical};
+pub(crate) use canonical::{Attributes, Canonical, text};
 pub(crate) use envelope::Event;
 pub use malformed::Malformed;
 

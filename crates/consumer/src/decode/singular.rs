@@ -4,13 +4,13 @@
 
 /// `ActiveSupport`'s English singular of an underscored name.
 pub(super) fn singular(name: &str) -> String {
-    let lower = name.to_lowercase();
+    let lower = name.to_ascii_lowercase();
     if UNCOUNTABLE.contains(&lower.as_str()) || lower.is_empty() {
         return name.to_owned();
     }
     for (plural, single) in RULES {
         if let Some(matched) = matches(&lower, plural) {
-            // The rules are ASCII, and so is what they match: byte lengths agree in both forms.
+            // Both forms have the same length, and what a rule matches is ASCII.
             return format!("{}{single}", &name[..name.len() - matched]);
         }
     }

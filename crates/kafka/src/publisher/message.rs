@@ -37,7 +37,10 @@ impl<'a> OutgoingMessage<'a> {
         if !self.headers.is_empty() {
             let empty = OwnedHeaders::new_with_capacity(self.headers.len());
             record.headers = Some(self.headers.iter().fold(empty, |headers, &(key, value)| {
-                headers.insert(Header { key, value: Some(value) })
+                headers.insert(Header {
+                    key,
+                    value: Some(value),
+                })
             }));
         }
         record
@@ -104,9 +107,15 @@ impl PublishError {
     pub fn remedy(&self) -> Option<String> {
         match self {
             Self::QueueFull | Self::UnknownPartitions { .. } => None,
-            Self::TooLarge { .. } => Some("publish less in one message, or raise `message.max.bytes`".into()),
-            Self::Fatal { .. } => Some("restart the process if it does not recover by itself".into()),
-            Self::Refused { topic, .. } => Some(format!("check the topic {topic} and the rights on it")),
+            Self::TooLarge { .. } => {
+                Some("publish less in one message, or raise `message.max.bytes`".into())
+            }
+            Self::Fatal { .. } => {
+                Some("restart the process if it does not recover by itself".into())
+            }
+            Self::Refused { topic, .. } => {
+                Some(format!("check the topic {topic} and the rights on it"))
+            }
         }
     }
 
@@ -114,7 +123,10 @@ impl PublishError {
         let topic = message.topic.to_owned();
         match code.0 {
             RDKafkaErrorCode::QueueFull => Self::QueueFull,
-            RDKafkaErrorCode::MessageSizeTooLarge => Self::TooLarge { topic, bytes: message.bytes() },
+            RDKafkaErrorCode::MessageSizeTooLarge => Self::TooLarge {
+                topic,
+                bytes: message.bytes(),
+            },
             RDKafkaErrorCode::Fatal | RDKafkaErrorCode::Fenced => Self::Fatal { code },
             _ if code.is_unknown_topic() => Self::UnknownPartitions { topic },
             _ => Self::Refused { topic, code },

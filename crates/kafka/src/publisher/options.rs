@@ -81,7 +81,7 @@ impl std::str::FromStr for Compression {
 
 impl PublisherOptions {
     /// What a user's properties may override.
-    pub(crate) fn defaults(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn defaults() -> Vec<(&'static str, String)> {
         // The topic's own limit is the one that counts; the relay checks it before it hands a row over.
         vec![("message.max.bytes", "1000000000".into())]
     }
@@ -97,8 +97,14 @@ impl PublisherOptions {
             ("message.timeout.ms", millis(self.message_timeout)),
             ("partitioner", "consistent_random".into()),
             ("allow.auto.create.topics", "false".into()),
-            ("queue.buffering.max.kbytes", (self.queue_bytes / 1024).max(1).to_string()),
-            ("queue.buffering.max.messages", self.queue_messages.max(1).to_string()),
+            (
+                "queue.buffering.max.kbytes",
+                (self.queue_bytes / 1024).max(1).to_string(),
+            ),
+            (
+                "queue.buffering.max.messages",
+                self.queue_messages.max(1).to_string(),
+            ),
             ("linger.ms", self.linger.as_millis().to_string()),
             ("batch.size", self.batch_bytes.max(1).to_string()),
             ("compression.type", self.compression.as_str().into()),

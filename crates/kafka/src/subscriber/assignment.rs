@@ -46,8 +46,14 @@ impl Assignment {
         self.find(topic, partition).map(|found| found.generation)
     }
 
-    pub(super) fn set_paused(&mut self, topic: &str, partition: i32, paused: bool) -> Result<(), Error> {
-        self.find(topic, partition).map(|found| found.paused = paused)
+    pub(super) fn set_paused(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        paused: bool,
+    ) -> Result<(), Error> {
+        self.find(topic, partition)
+            .map(|found| found.paused = paused)
     }
 
     /// A message that came through the consumer queue: kept if its partition runs, else it will be fetched again.
@@ -70,13 +76,18 @@ impl Assignment {
         position: i64,
     ) -> Result<(), Error> {
         let found = self.find(topic, partition)?;
-        let gone = || Error::NotAssigned { topic: topic.to_owned(), partition };
+        let gone = || Error::NotAssigned {
+            topic: topic.to_owned(),
+            partition,
+        };
         if found.generation != generation {
             return Err(gone());
         }
         if found.queue.is_none() {
-            let mut queue =
-                inner.consumer.split_partition_queue(topic, partition).ok_or_else(gone)?;
+            let mut queue = inner
+                .consumer
+                .split_partition_queue(topic, partition)
+                .ok_or_else(gone)?;
             let wake_up = Arc::clone(&inner.ready);
             queue.set_nonempty_callback(move || wake_up.notify_one());
             found.queue = Some(queue);
@@ -105,7 +116,9 @@ impl Assignment {
             }
             SubscriberEvent::Revoked(gone) | SubscriberEvent::Lost(gone) => {
                 self.partitions.retain(|held| {
-                    !gone.iter().any(|g| g.topic == held.topic && g.partition == held.partition)
+                    !gone
+                        .iter()
+                        .any(|g| g.topic == held.topic && g.partition == held.partition)
                 });
             }
             SubscriberEvent::Batch(_) => {}
@@ -119,7 +132,11 @@ impl Assignment {
     ) -> (Vec<SubscriberEvent>, Vec<Error>) {
         let (mut events, mut failures) = (Vec::new(), Vec::new());
         let count = self.partitions.len();
-        self.turn = if count == 0 { 0 } else { (self.turn + 1) % count };
+        self.turn = if count == 0 {
+            0
+        } else {
+            (self.turn + 1) % count
+        };
         let (behind, first) = self.partitions.split_at_mut(self.turn);
         for held in first.iter_mut().chain(behind).filter(|held| !held.paused) {
             failures.extend(held.fill(room, config));
@@ -142,7 +159,10 @@ impl Assignment {
         self.partitions
             .iter_mut()
             .find(|held| held.partition == partition && held.topic == topic)
-            .ok_or_else(|| Error::NotAssigned { topic: topic.to_owned(), partition })
+            .ok_or_else(|| Error::NotAssigned {
+                topic: topic.to_owned(),
+                partition,
+            })
     }
 }
 
@@ -218,14 +238,19 @@ impl Inner {
         let mut assignment = self.assignment();
         let rebalances = self.consumer.context().take_rebalances();
         if !rebalances.is_empty() {
-            rebalances.iter().for_each(|event| assignment.apply(event));
+            for event in &rebalances {
+                assignment.apply(event);
+            }
             return Ok(rebalances);
         }
         let mut waiting = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(failure) = waiting.pop_front() {
             return Err(failure);
         }
-        let mut room = Room { records: max_records, bytes: max_bytes };
+        let mut room = Room {
+            records: max_records,
+            bytes: max_bytes,
+        };
         let (events, failures) = assignment.batches(&mut room, &self.config);
         waiting.extend(failures);
         match waiting.pop_front() {

@@ -72,9 +72,10 @@ impl Subscriber {
     /// What is wrong with the configuration: [`Error::NoBrokers`], [`Error::OwnedProperty`], [`Error::Property`],
     /// [`Error::Client`].
     pub fn new(config: &ClientConfig, options: &SubscriberOptions) -> Result<Self, Error> {
-        let native = config.native(options.defaults(), options.owned())?;
-        let mut consumer: BaseConsumer<Context> =
-            native.create_with_context(Context::default()).map_err(ClientConfig::refused)?;
+        let native = config.native(SubscriberOptions::defaults(), options.owned())?;
+        let mut consumer: BaseConsumer<Context> = native
+            .create_with_context(Context::default())
+            .map_err(ClientConfig::refused)?;
         let ready = Arc::new(Notify::new());
         let wake_up = Arc::clone(&ready);
         consumer.set_nonempty_callback(move || wake_up.notify_one());
@@ -97,10 +98,13 @@ impl Subscriber {
     /// [`Error::Read`] if the client is closed or fatally broken.
     pub fn subscribe(&self, topics: &[String]) -> Result<(), Error> {
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();
-        self.inner.consumer.subscribe(&names).map_err(|error| Error::Read {
-            reason: error.to_string(),
-            source: Code::of(&error),
-        })
+        self.inner
+            .consumer
+            .subscribe(&names)
+            .map_err(|error| Error::Read {
+                reason: error.to_string(),
+                source: Code::of(&error),
+            })
     }
 
     /// The next events: changes of the assignment, or what has been fetched, at most one batch per partition, in all at
@@ -163,7 +167,9 @@ impl Subscriber {
     /// # Errors
     /// [`Error::NotAssigned`].
     pub fn resume(&self, topic: &str, partition: i32) -> Result<(), Error> {
-        self.inner.assignment().set_paused(topic, partition, false)?;
+        self.inner
+            .assignment()
+            .set_paused(topic, partition, false)?;
         self.inner.ready.notify_one();
         Ok(())
     }
@@ -178,7 +184,10 @@ impl Subscriber {
         offsets
             .add_partition_offset(topic, partition, Offset::Offset(next_offset))
             .and_then(|()| self.inner.consumer.commit(&offsets, CommitMode::Async))
-            .map_err(|error| Error::Topic { topic: topic.to_owned(), source: Code::of(&error) })
+            .map_err(|error| Error::Topic {
+                topic: topic.to_owned(),
+                source: Code::of(&error),
+            })
     }
 
     /// First offset in a partition's log, and the one behind its last committed message.
@@ -220,7 +229,9 @@ impl Drop for Subscriber {
 
 impl Inner {
     fn assignment(&self) -> std::sync::MutexGuard<'_, Assignment> {
-        self.assignment.lock().unwrap_or_else(PoisonError::into_inner)
+        self.assignment
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn watermarks(&self, topic: &str, partition: i32) -> Result<(i64, i64), Error> {
@@ -232,6 +243,8 @@ impl Inner {
 
 impl fmt::Debug for Subscriber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscriber").field("config", &self.inner.config).finish_non_exhaustive()
+        f.debug_struct("Subscriber")
+            .field("config", &self.inner.config)
+            .finish_non_exhaustive()
     }
 }

@@ -12,7 +12,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 use rdkafka::types::RDKafkaRespErr;
 
 use super::{Inner, Record, StartAt, SubscriberEvent, TopicPartition};
@@ -39,7 +39,10 @@ pub(super) struct Context {
 
 impl Context {
     pub(super) fn take_rebalances(&self) -> Vec<SubscriberEvent> {
-        let mut rebalances = self.rebalances.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rebalances = self
+            .rebalances
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         rebalances.drain(..).collect()
     }
 
@@ -81,18 +84,30 @@ impl ConsumerContext for Context {
         let nothing = named.is_empty();
         let assigned = err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         let (event, done) = if assigned {
-            (SubscriberEvent::Assigned(named), assign_paused(consumer, partitions))
+            (
+                SubscriberEvent::Assigned(named),
+                assign_paused(consumer, partitions),
+            )
         } else if consumer.assignment_lost() {
-            (SubscriberEvent::Lost(named), consumer.incremental_unassign(partitions))
+            (
+                SubscriberEvent::Lost(named),
+                consumer.incremental_unassign(partitions),
+            )
         } else {
-            (SubscriberEvent::Revoked(named), consumer.incremental_unassign(partitions))
+            (
+                SubscriberEvent::Revoked(named),
+                consumer.incremental_unassign(partitions),
+            )
         };
         if let Err(error) = done {
             tracing::error!(%error, "rebalance cannot be answered");
         }
         // A cooperative group says so, too, when nothing changes for this member.
         if !nothing {
-            let mut rebalances = self.rebalances.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut rebalances = self
+                .rebalances
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             rebalances.push_back(event);
         }
     }
@@ -120,7 +135,7 @@ fn assign_paused(
 }
 
 fn name(partitions: &TopicPartitionList) -> Vec<TopicPartition> {
-    let named = |e: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| TopicPartition {
+    let named = |e: &TopicPartitionListElem<'_>| TopicPartition {
         topic: e.topic().to_owned(),
         partition: e.partition(),
     };
@@ -141,17 +156,27 @@ impl Record {
 
 /// `rdkafka` panics at a header whose name is not UTF-8, which any producer can send.
 fn headers_of(message: &BorrowedMessage<'_>) -> Vec<(String, Vec<u8>)> {
-    let Some(headers) = message.headers() else { return Vec::new() };
+    let Some(headers) = message.headers() else {
+        return Vec::new();
+    };
     let read = |index| {
         let header = headers.try_get(index)?;
-        Some((header.key.to_owned(), header.value.unwrap_or_default().to_vec()))
+        Some((
+            header.key.to_owned(),
+            header.value.unwrap_or_default().to_vec(),
+        ))
     };
     (0..headers.count())
         .filter_map(|index| {
             catch_unwind(AssertUnwindSafe(|| read(index))).unwrap_or_else(|_| {
                 let (topic, partition, offset) =
                     (message.topic(), message.partition(), message.offset());
-                tracing::warn!(topic, partition, offset, "message has a header without a readable name");
+                tracing::warn!(
+                    topic,
+                    partition,
+                    offset,
+                    "message has a header without a readable name"
+                );
                 None
             })
         })
@@ -169,7 +194,10 @@ impl Inner {
                 Some(Ok(message)) => self.assignment().stray(&message),
                 Some(Err(error)) => {
                     let failure = self.failure(&error, context.take_reason());
-                    self.failures.lock().unwrap_or_else(PoisonError::into_inner).extend(failure);
+                    self.failures
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .extend(failure);
                 }
                 None if context.served.load(Ordering::Relaxed) == before => return,
                 None => {}
@@ -181,19 +209,23 @@ impl Inner {
     fn failure(&self, error: &KafkaError, reason: String) -> Option<Error> {
         let source = Code::of(error);
         if let Some((code, reason)) = self.consumer.client().fatal_error() {
-            return Some(Error::Fatal { reason, source: Code(code) });
+            return Some(Error::Fatal {
+                reason,
+                source: Code(code),
+            });
         }
         match source.0 {
-            // One broker, or one connection: others may do.
+            // One broker, or one connection: others may do. Polled too late: the event `Lost` says it.
             RDKafkaErrorCode::BrokerTransportFailure
             | RDKafkaErrorCode::Resolve
             | RDKafkaErrorCode::OperationTimedOut
-            | RDKafkaErrorCode::RequestTimedOut => None,
-            // The event `Lost` says it.
-            RDKafkaErrorCode::PollExceeded => None,
+            | RDKafkaErrorCode::RequestTimedOut
+            | RDKafkaErrorCode::PollExceeded => None,
             RDKafkaErrorCode::AllBrokersDown => Some(Error::unreachable(&self.config, source)),
             _ if source.is_unknown_topic() => Some(match missing_topic(&reason) {
-                Some(topic) => Error::UnknownTopic { topic: topic.to_owned() },
+                Some(topic) => Error::UnknownTopic {
+                    topic: topic.to_owned(),
+                },
                 None => Error::Read { reason, source },
             }),
             _ => Some(Error::Read { reason, source }),
@@ -210,19 +242,31 @@ impl Inner {
                 if !(low..=high).contains(&offset) {
                     let topic = topic.to_owned();
                     let log = Some((low, high));
-                    return Err(Error::OffsetOutsideLog { topic, partition, offset, log });
+                    return Err(Error::OffsetOutsideLog {
+                        topic,
+                        partition,
+                        offset,
+                        log,
+                    });
                 }
                 (Offset::Offset(offset), offset)
             }
         };
         self.seek(topic, partition, raw, generation)?;
-        self.assignment().start(self, topic, partition, generation, position)?;
+        self.assignment()
+            .start(self, topic, partition, generation, position)?;
+        self.run(topic, partition)
+    }
+
+    fn run(&self, topic: &str, partition: i32) -> Result<(), Error> {
         let mut partitions = TopicPartitionList::with_capacity(1);
         partitions.add_partition(topic, partition);
-        self.consumer.resume(&partitions).map_err(|error| Error::Topic {
-            topic: topic.to_owned(),
-            source: Code::of(&error),
-        })?;
+        self.consumer
+            .resume(&partitions)
+            .map_err(|error| Error::Topic {
+                topic: topic.to_owned(),
+                source: Code::of(&error),
+            })?;
         self.ready.notify_one();
         Ok(())
     }
@@ -234,11 +278,18 @@ impl Inner {
             let sought = list
                 .add_partition_offset(topic, partition, to)
                 .and_then(|()| self.consumer.seek_partitions(list, SEEK_TIMEOUT))
-                .and_then(|list| list.elements().first().map_or(Ok(()), |e| e.error()));
+                .and_then(|list| {
+                    list.elements()
+                        .first()
+                        .map_or(Ok(()), TopicPartitionListElem::error)
+                });
             let Err(error) = sought else { return Ok(()) };
             // A rebalance may be what keeps it from being sought.
             if self.assignment().generation(topic, partition)? != generation {
-                return Err(Error::NotAssigned { topic: topic.to_owned(), partition });
+                return Err(Error::NotAssigned {
+                    topic: topic.to_owned(),
+                    partition,
+                });
             }
             let code = Code::of(&error);
             let waits = matches!(
@@ -265,12 +316,56 @@ fn missing_topic(reason: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::{Admin, ClientConfig, NewTopic, Subscriber, SubscriberOptions};
 
     #[test]
     fn a_missing_topic_is_named() {
-        let reason = "Subscribed topic not available: v3_rentals: Broker: Unknown topic or partition";
+        let reason =
+            "Subscribed topic not available: v3_rentals: Broker: Unknown topic or partition";
         assert_eq!(missing_topic(reason), Some("v3_rentals"));
         assert_eq!(missing_topic("something else"), None);
+    }
+
+    #[tokio::test]
+    async fn a_position_that_leaves_the_log_while_reading_is_an_error_that_names_it() {
+        let config = ClientConfig::new(dionysus_embedded::testing::brokers().await);
+        let name = dionysus_embedded::testing::topic("outside");
+        let topic = NewTopic {
+            name: name.clone(),
+            partitions: 1,
+            ..NewTopic::default()
+        };
+        Admin::new(&config)
+            .unwrap()
+            .create_topics(&[topic])
+            .await
+            .unwrap();
+        let subscriber = Subscriber::new(&config, &SubscriberOptions::new(&name)).unwrap();
+        subscriber.subscribe(std::slice::from_ref(&name)).unwrap();
+        let wait = Duration::from_secs(30);
+        let events = subscriber.next(1, 1, wait).await.unwrap();
+        assert!(
+            matches!(events[..], [SubscriberEvent::Assigned(_)]),
+            "{events:?}"
+        );
+
+        // What `start_at` does, without its look at the log: as if retention had passed by since.
+        let inner = Arc::clone(&subscriber.inner);
+        let topic = name.clone();
+        let started = tokio::task::spawn_blocking(move || {
+            let generation = inner.assignment().generation(&topic, 0)?;
+            inner.seek(&topic, 0, Offset::Offset(5), generation)?;
+            inner.assignment().start(&inner, &topic, 0, generation, 5)?;
+            inner.run(&topic, 0)
+        });
+        started.await.unwrap().unwrap();
+        let error = subscriber.next(1, 1, wait).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("offset 5 of {name}[0] lies outside the log")
+        );
     }
 }

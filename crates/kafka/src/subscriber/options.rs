@@ -29,7 +29,7 @@ impl SubscriberOptions {
         Self {
             group: group.into(),
             session_timeout: Duration::from_secs(10),
-            poll_interval_max: Duration::from_secs(300),
+            poll_interval_max: Duration::from_mins(5),
             queue_bytes: 8 << 20,
             fetch_bytes: 1 << 20,
             fetch_wait: Duration::from_millis(500),
@@ -37,7 +37,7 @@ impl SubscriberOptions {
     }
 
     /// What a user's properties may override.
-    pub(crate) fn defaults(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn defaults() -> Vec<(&'static str, String)> {
         vec![
             // The embedded broker answers a fetch with the whole rest of the log, whatever was asked for; with
             // librdkafka's 100 MB a reader further behind than that would be stuck for ever.
@@ -59,14 +59,20 @@ impl SubscriberOptions {
             ("group.id", self.group.clone()),
             ("session.timeout.ms", millis(self.session_timeout)),
             ("heartbeat.interval.ms", millis(heartbeat)),
-            ("max.poll.interval.ms", millis(self.poll_interval_max.max(self.session_timeout))),
+            (
+                "max.poll.interval.ms",
+                millis(self.poll_interval_max.max(self.session_timeout)),
+            ),
             ("enable.auto.commit", "false".into()),
             ("enable.auto.offset.store", "false".into()),
             ("auto.offset.reset", "error".into()),
             ("isolation.level", "read_committed".into()),
             ("partition.assignment.strategy", "cooperative-sticky".into()),
             ("enable.partition.eof", "false".into()),
-            ("queued.max.messages.kbytes", (self.queue_bytes / 1024).max(1).to_string()),
+            (
+                "queued.max.messages.kbytes",
+                (self.queue_bytes / 1024).max(1).to_string(),
+            ),
             ("queued.min.messages", "1000000".into()),
             ("max.partition.fetch.bytes", fetch_bytes.to_string()),
             ("fetch.wait.max.ms", self.fetch_wait.as_millis().to_string()),

@@ -22,6 +22,19 @@ pub struct Column {
 }
 
 impl Column {
+    /// A plain column of a base type, by the catalog's name for it (`int8`, `_text`): for tests without a database.
+    #[doc(hidden)]
+    pub fn of_type(name: impl Into<String>, base: &str) -> Self {
+        Self {
+            name: name.into(),
+            type_name: base.into(),
+            category: if base.starts_with('_') { 'A' } else { 'U' },
+            base: base.into(),
+            required: false,
+            generated: false,
+        }
+    }
+
     /// Whether it takes JSON as JSON.
     pub fn is_json(&self) -> bool {
         matches!(self.base.as_str(), "json" | "jsonb")
@@ -143,22 +156,11 @@ fn write_quoted(content: &str, out: &mut String) {
 mod tests {
     use super::*;
 
-    fn column(base: &str, category: char) -> Column {
-        Column {
-            name: "c".into(),
-            type_name: base.into(),
-            category,
-            base: base.into(),
-            required: false,
-            generated: false,
-        }
-    }
-
     #[test]
     fn json_becomes_the_text_of_the_column() {
-        let text = column("text", 'S');
-        let ids = column("_int8", 'A');
-        let data = column("jsonb", 'U');
+        let text = Column::of_type("c", "text");
+        let ids = Column::of_type("c", "_int8");
+        let data = Column::of_type("c", "jsonb");
         for (column, json, expected) in [
             (&text, "null", None),
             (&text, r#""a\u003cb""#, Some("a<b")),

@@ -1,6 +1,6 @@
 //! Declaring a topology, and checking it whole.
 
-use std::any::{Any, TypeId, type_name};
+use std::any::{TypeId, type_name};
 use std::collections::{HashMap, HashSet};
 
 use dionysus_core::{Model, Topic};
@@ -70,7 +70,10 @@ impl TopologyBuilder {
         name: impl Into<String>,
         declare: impl FnOnce(NamespaceBuilder) -> NamespaceBuilder,
     ) -> Self {
-        self.namespaces.push(declare(NamespaceBuilder { name: name.into(), topics: Vec::new() }));
+        self.namespaces.push(declare(NamespaceBuilder {
+            name: name.into(),
+            topics: Vec::new(),
+        }));
         self
     }
 
@@ -106,14 +109,20 @@ impl TopologyBuilder {
         let mut seen = HashSet::new();
         for namespace in &self.namespaces {
             if !seen.insert(namespace.name.as_str()) {
-                mistakes.push(Mistake::DuplicateNamespace { namespace: namespace.name.clone() });
+                mistakes.push(Mistake::DuplicateNamespace {
+                    namespace: namespace.name.clone(),
+                });
             }
             if namespace.topics.is_empty() {
-                mistakes.push(Mistake::EmptyNamespace { namespace: namespace.name.clone() });
+                mistakes.push(Mistake::EmptyNamespace {
+                    namespace: namespace.name.clone(),
+                });
             }
             for topic in &namespace.topics {
                 match Topic::in_namespace(&namespace.name, &topic.name) {
-                    Ok(name) => topics.push(self.topic(&namespace.name, name, topic, &mut mistakes)),
+                    Ok(name) => {
+                        topics.push(self.topic(&namespace.name, name, topic, &mut mistakes))
+                    }
                     Err(_) => mistakes.push(Mistake::TopicName {
                         namespace: namespace.name.clone(),
                         name: topic.name.clone(),
@@ -122,7 +131,11 @@ impl TopologyBuilder {
             }
         }
         check_names(&topics, &mut mistakes);
-        if mistakes.is_empty() { Ok(Topology::new(topics)) } else { Err(Error::Topology { mistakes }) }
+        if mistakes.is_empty() {
+            Ok(Topology::new(topics))
+        } else {
+            Err(Error::Topology { mistakes })
+        }
     }
 
     fn topic(
@@ -134,17 +147,25 @@ impl TopologyBuilder {
     ) -> PublishedTopic {
         let topic = name.as_str();
         if declared.models.is_empty() {
-            mistakes.push(Mistake::EmptyTopic { topic: topic.to_owned() });
+            mistakes.push(Mistake::EmptyTopic {
+                topic: topic.to_owned(),
+            });
         }
         let computed = computed_keys(topic, declared, mistakes);
         let mut models: Vec<PublishedModel> = Vec::new();
         for model in &declared.models {
             let Ok(valid) = Model::new(model.name) else {
-                mistakes.push(Mistake::ModelName { topic: topic.to_owned(), model: model.name.to_owned() });
+                mistakes.push(Mistake::ModelName {
+                    topic: topic.to_owned(),
+                    model: model.name.to_owned(),
+                });
                 continue;
             };
             if models.iter().any(|known| *known.name() == valid) {
-                mistakes.push(Mistake::DuplicateModel { topic: topic.to_owned(), model: model.name.to_owned() });
+                mistakes.push(Mistake::DuplicateModel {
+                    topic: topic.to_owned(),
+                    model: model.name.to_owned(),
+                });
                 continue;
             }
             let key = match computed.get(&model.type_id) {
@@ -153,7 +174,11 @@ impl TopologyBuilder {
             };
             models.push((model.published)(valid, key));
         }
-        let smallest = models.iter().map(|model| model.envelope_bytes() + "{}".len()).max().unwrap_or(1);
+        let smallest = models
+            .iter()
+            .map(|model| model.envelope_bytes() + "{}".len())
+            .max()
+            .unwrap_or(1);
         if declared.max_message_bytes < smallest {
             mistakes.push(Mistake::MaxMessageBytes {
                 topic: topic.to_owned(),
@@ -182,7 +207,9 @@ impl TopologyBuilder {
             return PartitionKey::Absent;
         };
         match (model.attribute)(attribute) {
-            Some(of) if self.integer_partition_keys => PartitionKey::Integer(attribute.to_owned(), of),
+            Some(of) if self.integer_partition_keys => {
+                PartitionKey::Integer(attribute.to_owned(), of)
+            }
             Some(_) => PartitionKey::Attribute(attribute.to_owned()),
             None => {
                 if own.is_some() && !self.integer_partition_keys {
@@ -303,7 +330,14 @@ impl std::fmt::Debug for TopicBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("TopicBuilder")
             .field("name", &self.name)
-            .field("models", &self.models.iter().map(|model| model.name).collect::<Vec<_>>())
+            .field(
+                "models",
+                &self
+                    .models
+                    .iter()
+                    .map(|model| model.name)
+                    .collect::<Vec<_>>(),
+            )
             .finish_non_exhaustive()
     }
 }
@@ -316,7 +350,10 @@ fn computed_keys<'a>(
 ) -> HashMap<TypeId, &'a Compute> {
     let mut computed = HashMap::new();
     for key in &declared.computed {
-        let published = declared.models.iter().any(|model| model.type_id == key.type_id);
+        let published = declared
+            .models
+            .iter()
+            .any(|model| model.type_id == key.type_id);
         if computed.insert(key.type_id, &key.compute).is_some() || !published {
             mistakes.push(Mistake::ComputedPartitionKey {
                 topic: topic.to_owned(),
@@ -333,13 +370,20 @@ fn check_names(topics: &[PublishedTopic], mistakes: &mut Vec<Mistake>) {
     let mut seen = HashSet::new();
     for topic in topics {
         if !seen.insert(topic.name().as_str()) {
-            mistakes.push(Mistake::DuplicateTopic { topic: topic.name().to_string() });
+            mistakes.push(Mistake::DuplicateTopic {
+                topic: topic.name().to_string(),
+            });
         }
     }
     for primary in topics {
-        let Some(twin) = primary.genesis() else { continue };
+        let Some(twin) = primary.genesis() else {
+            continue;
+        };
         if seen.contains(twin.as_str()) {
-            mistakes.push(Mistake::GenesisTwinTaken { topic: twin, primary: primary.name().to_string() });
+            mistakes.push(Mistake::GenesisTwinTaken {
+                topic: twin,
+                primary: primary.name().to_string(),
+            });
         }
     }
 }

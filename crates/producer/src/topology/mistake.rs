@@ -71,7 +71,9 @@ pub enum Mistake {
         model: String,
     },
     /// A model has no attribute of the name by which its topic is partitioned.
-    #[error("topic `{topic}`: model `{model}` has no attribute `{attribute}` to be its partition key")]
+    #[error(
+        "topic `{topic}`: model `{model}` has no attribute `{attribute}` to be its partition key"
+    )]
     UnknownPartitionKey {
         /// The full name of the topic.
         topic: String,

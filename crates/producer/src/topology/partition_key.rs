@@ -54,7 +54,10 @@ impl PartitionKey {
     }
 
     /// The key of one instance.
-    pub(crate) fn of<M: Publishable + 'static>(&self, instance: &M) -> Result<Option<String>, NotAnInteger> {
+    pub(crate) fn of<M: Publishable + 'static>(
+        &self,
+        instance: &M,
+    ) -> Result<Option<String>, NotAnInteger> {
         match self {
             Self::Absent => Ok(None),
             Self::Computed(compute) => Ok(compute(instance)),
@@ -91,7 +94,9 @@ impl fmt::Debug for PartitionKey {
         match self {
             Self::Absent => f.write_str("Absent"),
             Self::Attribute(attribute) => f.debug_tuple("Attribute").field(attribute).finish(),
-            Self::Integer(attribute, of) => f.debug_tuple("Integer").field(attribute).field(of).finish(),
+            Self::Integer(attribute, of) => {
+                f.debug_tuple("Integer").field(attribute).field(of).finish()
+            }
             Self::Computed(_) => f.write_str("Computed"),
         }
     }
@@ -101,7 +106,11 @@ impl IntegerOf {
     /// A type under another name is taken for a value, which differs from a string only for the forms below.
     pub(super) fn of(attribute: &AttributeInfo) -> Self {
         let mut words = attribute.type_name.split(|c: char| !c.is_alphanumeric());
-        if words.any(|word| matches!(word, "String" | "str")) { Self::Text } else { Self::Value }
+        if words.any(|word| matches!(word, "String" | "str")) {
+            Self::Text
+        } else {
+            Self::Value
+        }
     }
 
     fn integer(self, text: &str) -> Option<String> {
@@ -181,7 +190,11 @@ mod tests {
             ("", "0"),
             ("922337203685477580700", "922337203685477580700"),
         ] {
-            assert_eq!(IntegerOf::Text.integer(text).as_deref(), Some(integer), "{text:?}");
+            assert_eq!(
+                IntegerOf::Text.integer(text).as_deref(),
+                Some(integer),
+                "{text:?}"
+            );
         }
     }
 
@@ -196,9 +209,18 @@ mod tests {
             ("2024-01-15T10:00:00.000Z", "1705312800"),
             ("12ab3456-0000-4000-8000-00000000000a", "12"),
         ] {
-            assert_eq!(IntegerOf::Value.integer(text).as_deref(), Some(integer), "{text:?}");
+            assert_eq!(
+                IntegerOf::Value.integer(text).as_deref(),
+                Some(integer),
+                "{text:?}"
+            );
         }
-        assert_eq!(IntegerOf::Text.integer("2024-01-15T10:00:00.000Z").as_deref(), Some("2024"));
+        assert_eq!(
+            IntegerOf::Text
+                .integer("2024-01-15T10:00:00.000Z")
+                .as_deref(),
+            Some("2024")
+        );
         assert_eq!(IntegerOf::Text.integer("true").as_deref(), Some("0"));
     }
 
@@ -211,7 +233,14 @@ mod tests {
 
     #[test]
     fn a_string_is_known_by_its_type() {
-        let of = |type_name| IntegerOf::of(&AttributeInfo { name: "a", column: "a", type_name, hidden: false });
+        let of = |type_name| {
+            IntegerOf::of(&AttributeInfo {
+                name: "a",
+                column: "a",
+                type_name,
+                hidden: false,
+            })
+        };
         assert_eq!(of("Option<String>"), IntegerOf::Text);
         assert_eq!(of("Cow<'static,str>"), IntegerOf::Text);
         assert_eq!(of("Option<DateTime<Utc>>"), IntegerOf::Value);

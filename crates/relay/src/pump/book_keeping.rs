@@ -43,7 +43,9 @@ impl Pump {
                 }
             }
             self.session.signals.checkpoints.add(1);
-        } else { tracing::debug!("places not stored") }
+        } else {
+            tracing::debug!("places not stored")
+        }
         Ok(())
     }
 
@@ -108,7 +110,7 @@ impl Pump {
 
     fn take_lanes(&mut self, claimed: Vec<Claimed>) {
         for claimed in claimed {
-            let lane = Lane::new(claimed, self.in_flight.open(), self.next_request);
+            let lane = Lane::new(claimed, self.in_flight.open(), self.last_request + 1);
             tracing::info!(topic = lane.topic, epoch = lane.epoch, "lane claimed");
             self.open(&lane);
             self.lanes.insert(lane.topic.clone(), lane);
@@ -128,7 +130,7 @@ impl Pump {
         topics.sort_unstable();
         for topic in topics.iter().rev().take(surplus) {
             if let Some(lane) = self.lanes.get_mut(topic) {
-                start_draining(lane, self.next_request);
+                start_draining(lane, self.last_request + 1);
             }
         }
     }
@@ -136,13 +138,13 @@ impl Pump {
     /// Stops reading everything; what was handed over is waited for.
     pub(super) fn begin_stopping(&mut self) {
         tracing::info!(
-            in_flight = self.publisher.in_flight(),
+            in_flight = self.in_flight.outstanding(),
             "handing over the lanes"
         );
         self.stopping = true;
         (self.work, self.ready) = (None, None);
         for lane in self.lanes.values_mut() {
-            start_draining(lane, self.next_request);
+            start_draining(lane, self.last_request + 1);
         }
     }
 

@@ -117,8 +117,7 @@ impl Pump {
 
     /// True when all rows of the chunk are gone.
     fn hand_over_rows(&mut self, work: &mut Work) -> Result<bool, Error> {
-        let idle = self.publisher.in_flight() == 0;
-        if idle {
+        if self.in_flight.outstanding() == 0 {
             self.last_progress = Instant::now();
         }
         let mut handed = 0;
@@ -176,10 +175,12 @@ impl Pump {
                 lane.handed_seq = row.seq();
                 Ok(Outcome::HandedOver)
             }
-            Some(HandOverError::Publish(PublishError::QueueFull)) => Ok(Outcome::QueueFull(Held { row, half })),
+            Some(HandOverError::Publish(PublishError::QueueFull)) => {
+                Ok(Outcome::QueueFull(Held { row, half }))
+            }
             Some(HandOverError::Publish(error)) => {
                 work.stopped.insert(lane.topic.clone());
-                stop_lane(lane, row.seq(), &error, self.next_request);
+                stop_lane(lane, row.seq(), &error, self.last_request + 1);
                 Ok(Outcome::Skipped)
             }
             Some(HandOverError::Row(error)) => Err(error.into()),

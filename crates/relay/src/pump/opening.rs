@@ -42,7 +42,7 @@ impl Pump {
                 tracing::debug!(topic, epoch = lane.epoch, "lane active");
             }
             Err(error) => {
-                let wait = lane.block(Instant::now(), self.next_request);
+                let wait = lane.block(Instant::now(), self.last_request + 1);
                 tracing::error!(topic, error = %error, retry_ms = wait.as_millis(), "lane waits for its topic");
             }
         }

@@ -5,11 +5,19 @@
 
 use dionysus_core::{Cursor, Snapshot};
 use dionysus_postgres::Error as PostgresError;
-use dionysus_postgres::window::Window;
+use dionysus_postgres::window::{Limit, Window};
 
 use super::{Pump, Work};
 use crate::Error;
 use crate::reader::{Request, Response, Span};
+
+/// What is to be read next.
+struct Next {
+    span: Span,
+    /// The round in which the snapshot at its end is taken.
+    round: u64,
+    topics: Vec<String>,
+}
 
 impl Pump {
     /// Asks the reader for the next chunk if there is room for it and a lane that wants one.
@@ -20,15 +28,21 @@ impl Pump {
         if self.reader.as_ref().is_none_or(|reader| reader.busy) {
             return;
         }
-        let Some((span, topics)) = self.next_span() else {
+        let Some(Next {
+            span,
+            round,
+            topics,
+        }) = self.next_span()
+        else {
             return;
         };
-        let id = self.next_request;
-        self.next_request += 1;
+        self.last_request += 1;
+        let id = self.last_request;
         for topic in &topics {
             if let Some(lane) = self.lanes.get_mut(topic) {
                 lane.reading = true;
-                lane.round = self.round;
+                lane.round = round;
+                lane.last_request = id;
             }
         }
         let limit = self.chunk_limit();
@@ -42,43 +56,50 @@ impl Pump {
         }
     }
 
-    /// The lanes that waited longest, and what they read.
-    fn next_span(&self) -> Option<(Span, Vec<String>)> {
+    /// The lane that waited longest, whoever agrees with it, and what they read.
+    fn next_span(&self) -> Option<Next> {
         let wanting = || self.lanes.values().filter(|lane| lane.wants(self.round));
-        let first = wanting().min_by(|a, b| (a.round, &a.topic).cmp(&(b.round, &b.topic)))?;
-        let mut topics: Vec<_> = wanting()
-            .filter(|lane| lane.read == first.read)
-            .map(|lane| lane.topic.clone())
-            .collect();
-        topics.sort_unstable();
-        let span = match &first.read {
-            Cursor::Inside { from, to, seq } => Span::Chunk(from.clone(), to.clone(), *seq),
+        let first = wanting().min_by_key(|lane| (lane.last_request, &lane.topic))?;
+        let agreeing = wanting().filter(|lane| lane.read == first.read);
+        let topics = agreeing.map(|lane| lane.topic.clone()).collect();
+        let (span, round) = match &first.read {
+            Cursor::Inside { from, to, seq } => {
+                (Span::Chunk(from.clone(), to.clone(), *seq), first.round)
+            }
             Cursor::At(from) => match self.meeting_point(from) {
-                Some(to) => Span::Upto(from.clone(), to.clone()),
-                None => Span::Fresh(from.clone()),
+                Some((to, round)) => (Span::Upto(from.clone(), to.clone()), round),
+                None => (Span::Fresh(from.clone()), self.round),
             },
         };
-        Some((span, topics))
+        Some(Next {
+            span,
+            round,
+            topics,
+        })
     }
 
-    /// The latest snapshot at which another lane stands, or will stand, ahead of `from`.
-    fn meeting_point(&self, from: &Snapshot) -> Option<&Snapshot> {
+    /// The latest snapshot at which another lane stands, or will stand, ahead of `from`, and the round in which that was taken.
+    fn meeting_point(&self, from: &Snapshot) -> Option<(&Snapshot, u64)> {
         self.lanes
             .values()
             .map(|lane| match &lane.read {
-                Cursor::At(snapshot) | Cursor::Inside { to: snapshot, .. } => snapshot,
+                Cursor::At(snapshot) | Cursor::Inside { to: snapshot, .. } => {
+                    (snapshot, lane.round)
+                }
             })
-            .filter(|ahead| *ahead != from && ahead.covers(from))
-            .reduce(|a, b| if b.covers(a) { b } else { a })
+            .filter(|(ahead, _)| *ahead != from && ahead.covers(from))
+            .reduce(|a, b| if b.0.covers(a.0) { b } else { a })
     }
 
     /// As many rows as fit the byte budget, by the sizes seen.
-    fn chunk_limit(&self) -> u32 {
+    fn chunk_limit(&self) -> Limit {
         let options = &self.session.options;
-        let fitting = options.chunk_bytes / self.row_bytes.max(1);
-        u32::try_from(fitting)
-            .unwrap_or(u32::MAX)
-            .clamp(16.min(options.chunk_rows), options.chunk_rows)
+        let fitting =
+            u32::try_from(options.chunk_bytes / self.row_bytes.max(1)).unwrap_or(u32::MAX);
+        Limit {
+            rows: fitting.clamp(16.min(options.chunk_rows), options.chunk_rows),
+            bytes: options.chunk_bytes,
+        }
     }
 
     /// Takes in what the reader returned.

@@ -24,6 +24,13 @@ const RESUME_MAX: Duration = Duration::from_secs(5);
 const RECONNECT: Duration = Duration::from_millis(200);
 
 impl Pump {
+    /// A number above every request so far, which no request will have: whoever is valid from there on takes in none of their responses, and no
+    /// other opening carries it.
+    fn void_requests(&mut self) -> u64 {
+        self.last_request += 1;
+        self.last_request
+    }
+
     /// Looks for failed deliveries and stalls.
     pub(super) fn watch_deliveries(&mut self) -> Result<(), Error> {
         if let Some(failure) = self.in_flight.take_failure() {
@@ -41,7 +48,7 @@ impl Pump {
         }
         if self.stalled_at().is_some_and(|at| Instant::now() >= at) {
             tracing::warn!(
-                in_flight = self.publisher.in_flight(),
+                in_flight = self.in_flight.outstanding(),
                 "no acknowledgement for too long, starting again at the first unacknowledged row"
             );
             return self.rebuild();
@@ -51,7 +58,7 @@ impl Pump {
 
     /// When the client counts as stalled, if anything is in flight.
     pub(super) fn stalled_at(&self) -> Option<Instant> {
-        (self.publisher.in_flight() > 0)
+        (self.in_flight.outstanding() > 0)
             .then(|| self.last_progress + self.session.options.stall_timeout())
     }
 
@@ -63,9 +70,10 @@ impl Pump {
         self.failures = self.failures.saturating_add(1);
         self.in_doubt |= self.stopping;
         let until = Instant::now() + wait;
+        let next_request = self.void_requests();
         for lane in self.lanes.values_mut() {
             lane.settle(self.in_flight.settled(lane.slots));
-            lane.restart(in_flight.open(), self.next_request);
+            lane.restart(in_flight.open(), next_request);
             lane.state = State::Blocked { until };
         }
         if self.stopping {
@@ -117,7 +125,7 @@ impl Pump {
             .retain(|topic, _| owned.iter().any(|lane| lane.topic == *topic));
         for claimed in owned {
             let state = self.lanes.get(&claimed.topic).map(|lane| lane.state);
-            let mut lane = Lane::new(claimed, self.in_flight.open(), self.next_request);
+            let mut lane = Lane::new(claimed, self.in_flight.open(), self.last_request + 1);
             match state {
                 Some(state) => lane.state = state,
                 None => self.open(&lane),
@@ -141,7 +149,7 @@ impl Pump {
             if let Some(lane) = self.lanes.get_mut(topic)
                 && lane.state == State::Active
             {
-                lane.block(Instant::now(), self.next_request);
+                lane.block(Instant::now(), self.last_request + 1);
             }
         }
     }
@@ -166,10 +174,11 @@ impl Pump {
             .map(|lane| lane.topic.clone())
             .collect();
         for topic in due {
+            let next_request = self.void_requests();
             if let Some(mut lane) = self.lanes.remove(&topic) {
                 lane.state = State::Opening;
                 lane.settle(self.in_flight.settled(lane.slots));
-                lane.restart(self.in_flight.open(), self.next_request);
+                lane.restart(self.in_flight.open(), next_request);
                 self.open(&lane);
                 self.lanes.insert(topic, lane);
             }

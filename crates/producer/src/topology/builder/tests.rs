@@ -1,68 +1,61 @@
 use dionysus_core::{AttributeInfo, JsonWriter};
+use dionysus_derive::Publishable;
 
 use super::*;
 
-const ATTRIBUTES: &[AttributeInfo] = &[
-    AttributeInfo { name: "id", column: "id", type_name: "i64", hidden: false },
-    AttributeInfo { name: "account_id", column: "account_id", type_name: "Option<i64>", hidden: true },
-    AttributeInfo { name: "code", column: "code", type_name: "String", hidden: false },
-];
-
+#[derive(Publishable)]
+#[publishable(crate = "dionysus_core", table = "rentals")]
 struct Rental {
+    id: i64,
+    #[publishable(hidden)]
     account_id: Option<i64>,
     code: String,
 }
 
-struct Account;
-
-struct SecondRental;
-
-struct Odd;
-
-macro_rules! model {
-    ($type:ty, $name:literal, $attributes:expr, $account:expr, $code:expr) => {
-        impl Publishable for $type {
-            const MODEL: &'static str = $name;
-            const TABLE: &'static str = "table";
-            const PRIMARY_KEY: &'static str = "id";
-            const ATTRIBUTES: &'static [AttributeInfo] = $attributes;
-            const SOFT_DELETE: Option<&'static str> = None;
-            const PARTITION_KEY: Option<&'static str> = None;
-            fn id(&self) -> String {
-                "1".into()
-            }
-            fn partition_key_of(&self, attribute: &str) -> Option<Option<String>> {
-                match attribute {
-                    "id" => Some(Some("1".into())),
-                    "account_id" => $account(self),
-                    "code" => $code(self),
-                    _ => None,
-                }
-            }
-            fn soft_deleted(&self) -> bool {
-                false
-            }
-            fn write_snapshot(&self, out: &mut JsonWriter) {
-                self.write_destroyed(out);
-            }
-            fn write_destroyed(&self, out: &mut JsonWriter) {
-                out.begin_object();
-                out.end_object();
-            }
-        }
-    };
+#[derive(Publishable)]
+#[publishable(crate = "dionysus_core", table = "accounts")]
+struct Account {
+    id: i64,
 }
 
-model!(
-    Rental,
-    "Rental",
-    ATTRIBUTES,
-    |r: &Rental| Some(r.account_id.map(|id| id.to_string())),
-    |r: &Rental| Some(Some(r.code.clone()))
-);
-model!(Account, "Account", &ATTRIBUTES[..1], |_: &Account| None, |_: &Account| None);
-model!(SecondRental, "Rental", &ATTRIBUTES[..1], |_: &SecondRental| None, |_: &SecondRental| None);
-model!(Odd, "no name", &ATTRIBUTES[..1], |_: &Odd| None, |_: &Odd| None);
+#[derive(Publishable)]
+#[publishable(crate = "dionysus_core", model = "Rental", table = "rentals")]
+struct SecondRental {
+    id: i64,
+}
+
+/// By hand: the derive would refuse its name.
+struct Odd;
+
+impl Publishable for Odd {
+    const MODEL: &'static str = "no name";
+    const TABLE: &'static str = "odd";
+    const PRIMARY_KEY: &'static str = "id";
+    const ATTRIBUTES: &'static [AttributeInfo] = &[];
+    const SOFT_DELETE: Option<&'static str> = None;
+    const PARTITION_KEY: Option<&'static str> = None;
+
+    fn id(&self) -> String {
+        "1".into()
+    }
+
+    fn partition_key_of(&self, _: &str) -> Option<Option<String>> {
+        None
+    }
+
+    fn soft_deleted(&self) -> bool {
+        false
+    }
+
+    fn write_snapshot(&self, out: &mut JsonWriter) {
+        self.write_destroyed(out);
+    }
+
+    fn write_destroyed(&self, out: &mut JsonWriter) {
+        out.begin_object();
+        out.end_object();
+    }
+}
 
 fn mistakes(builder: TopologyBuilder) -> Vec<Mistake> {
     match builder.build() {
@@ -80,17 +73,21 @@ fn key(topology: &Topology, topic: &str, rental: &Rental) -> Option<String> {
 fn all_mistakes_are_reported_at_once_with_their_place() {
     let builder = Topology::builder()
         .namespace("v3", |ns| {
-            ns.topic("rentals", |t| t.genesis_replica().publish::<Rental>().publish::<SecondRental>())
-                .topic("rentals_genesis", |t| t.publish::<Account>())
-                .topic("empty", |t| t)
-                .topic("sp ace", |t| t.publish::<Account>())
-                .topic("odd", |t| t.publish::<Odd>().max_message_bytes(0))
-                .topic("keys", |t| {
-                    t.partition_key("region")
-                        .publish::<Account>()
-                        .partition_key_with(|_: &Rental| None)
-                        .max_message_bytes(10)
-                })
+            ns.topic("rentals", |t| {
+                t.genesis_replica()
+                    .publish::<Rental>()
+                    .publish::<SecondRental>()
+            })
+            .topic("rentals_genesis", |t| t.publish::<Account>())
+            .topic("empty", |t| t)
+            .topic("sp ace", |t| t.publish::<Account>())
+            .topic("odd", |t| t.publish::<Odd>().max_message_bytes(0))
+            .topic("keys", |t| {
+                t.partition_key("region")
+                    .publish::<Account>()
+                    .partition_key_with(|_: &Rental| None)
+                    .max_message_bytes(10)
+            })
         })
         .namespace("v3", |ns| ns.topic("rentals", |t| t.publish::<Rental>()))
         .namespace("v4", |ns| ns);
@@ -109,7 +106,7 @@ fn all_mistakes_are_reported_at_once_with_their_place() {
                 type_name::<Rental>()
             ),
             "topic `v3_keys`: model `Account` has no attribute `region` to be its partition key",
-            "topic `v3_keys` has a limit of 10 bytes, the smallest is 77",
+            "topic `v3_keys` has a limit of 10 bytes, the smallest is 78",
             "namespace `v3` is declared twice",
             "namespace `v4` declares no topic",
             "topic `v3_rentals` is declared twice",
@@ -117,7 +114,11 @@ fn all_mistakes_are_reported_at_once_with_their_place() {
         ]
     );
     let error = Error::Topology { mistakes: found };
-    assert!(error.to_string().starts_with("the topology has 12 mistakes: topic `v3_rentals` publishes"));
+    assert!(
+        error
+            .to_string()
+            .starts_with("the topology has 12 mistakes: topic `v3_rentals` publishes")
+    );
     assert!(error.remedy().unwrap().contains("declare a topic once"));
 }
 
@@ -126,7 +127,12 @@ fn a_topic_is_a_name_across_namespaces() {
     let builder = Topology::builder()
         .namespace("a", |ns| ns.topic("b_c", |t| t.publish::<Rental>()))
         .namespace("a_b", |ns| ns.topic("c", |t| t.publish::<Rental>()));
-    assert_eq!(mistakes(builder), [Mistake::DuplicateTopic { topic: "a_b_c".into() }]);
+    assert_eq!(
+        mistakes(builder),
+        [Mistake::DuplicateTopic {
+            topic: "a_b_c".into()
+        }]
+    );
 }
 
 #[test]
@@ -144,14 +150,45 @@ fn a_partition_key_is_the_topics_then_the_models_then_the_default() {
         })
         .build()
         .unwrap();
-    let rental = Rental { account_id: Some(7), code: "12ab".into() };
-    assert_eq!(key(&topology, "v3_by_default", &rental).as_deref(), Some("7"));
-    assert_eq!(key(&topology, "v3_by_code", &rental).as_deref(), Some("12ab"));
-    assert_eq!(key(&topology, "v3_by_closure", &rental).as_deref(), Some("#12ab"));
-    assert_eq!(key(&topology, "v3_by_default", &Rental { account_id: None, ..rental }), None);
+    let rental = Rental {
+        id: 1,
+        account_id: Some(7),
+        code: "12ab".into(),
+    };
+    assert_eq!(
+        key(&topology, "v3_by_default", &rental).as_deref(),
+        Some("7")
+    );
+    assert_eq!(
+        key(&topology, "v3_by_code", &rental).as_deref(),
+        Some("12ab")
+    );
+    assert_eq!(
+        key(&topology, "v3_by_closure", &rental).as_deref(),
+        Some("#12ab")
+    );
+    assert_eq!(
+        key(
+            &topology,
+            "v3_by_default",
+            &Rental {
+                account_id: None,
+                ..rental
+            }
+        ),
+        None
+    );
     for (topic, expected) in [("v3_by_default", None), ("v3_by_closure", Some("1"))] {
         let model = topology.topic(topic).unwrap().model("Account").unwrap();
-        assert_eq!(model.partition_key().of(&Account).unwrap().as_deref(), expected, "{topic}");
+        assert_eq!(
+            model
+                .partition_key()
+                .of(&Account { id: 1 })
+                .unwrap()
+                .as_deref(),
+            expected,
+            "{topic}"
+        );
     }
 }
 
@@ -162,53 +199,93 @@ fn integer_partition_keys_are_the_gems() {
         .namespace("v3", |ns| {
             ns.topic("by_default", |t| t.publish::<Rental>())
                 .topic("by_code", |t| t.partition_key("code").publish::<Rental>())
-                .topic("by_missing", |t| t.partition_key("no_such_attribute").publish::<Rental>())
+                .topic("by_missing", |t| {
+                    t.partition_key("no_such_attribute").publish::<Rental>()
+                })
                 .topic("by_closure", |t| {
-                    t.publish::<Rental>().partition_key_with(|rental: &Rental| Some(rental.code.clone()))
+                    t.publish::<Rental>()
+                        .partition_key_with(|rental: &Rental| Some(rental.code.clone()))
                 })
         })
         .build()
         .unwrap();
-    let rental = Rental { account_id: None, code: "12ab".into() };
-    assert_eq!(key(&topology, "v3_by_default", &rental).as_deref(), Some("0"));
+    let rental = Rental {
+        id: 1,
+        account_id: None,
+        code: "12ab".into(),
+    };
+    assert_eq!(
+        key(&topology, "v3_by_default", &rental).as_deref(),
+        Some("0")
+    );
     assert_eq!(key(&topology, "v3_by_code", &rental).as_deref(), Some("12"));
     assert_eq!(key(&topology, "v3_by_missing", &rental), None);
-    assert_eq!(key(&topology, "v3_by_closure", &rental).as_deref(), Some("12ab"));
+    assert_eq!(
+        key(&topology, "v3_by_closure", &rental).as_deref(),
+        Some("12ab")
+    );
 }
 
 #[test]
 fn lookups_find_topics_and_models() {
     let topology = Topology::builder()
         .no_default_partition_key()
-        .namespace("v3", |ns| ns.topic("rentals", |t| t.genesis_replica().publish::<Rental>()))
+        .namespace("v3", |ns| {
+            ns.topic("rentals", |t| t.genesis_replica().publish::<Rental>())
+        })
         .namespace("v4", |ns| {
-            ns.topic("rentals", |t| t.publish::<SecondRental>()).topic("all", |t| {
-                t.publish::<Account>().publish::<Rental>()
-            })
+            ns.topic("rentals", |t| t.publish::<SecondRental>())
+                .topic("all", |t| t.publish::<Account>().publish::<Rental>())
         })
         .build()
         .unwrap();
     let names = |topics: Vec<&PublishedTopic>| -> Vec<String> {
-        topics.iter().map(|topic| topic.name().to_string()).collect()
+        topics
+            .iter()
+            .map(|topic| topic.name().to_string())
+            .collect()
     };
-    assert_eq!(names(topology.topics_of("Rental").collect()), ["v3_rentals", "v4_rentals", "v4_all"]);
-    assert_eq!(names(topology.topics_of_type::<Rental>().collect()), ["v3_rentals", "v4_all"]);
-    assert_eq!(names(topology.topics_of("Nothing").collect()), Vec::<String>::new());
+    assert_eq!(
+        names(topology.topics_of("Rental").collect()),
+        ["v3_rentals", "v4_rentals", "v4_all"]
+    );
+    assert_eq!(
+        names(topology.topics_of_type::<Rental>().collect()),
+        ["v3_rentals", "v4_all"]
+    );
+    assert_eq!(
+        names(topology.topics_of("Nothing").collect()),
+        Vec::<String>::new()
+    );
     let topic = topology.topic("v3_rentals_genesis").unwrap();
-    assert_eq!((topic.name().as_str(), topic.namespace()), ("v3_rentals", "v3"));
-    assert_eq!(topic.models().map(|model| model.name().as_str()).collect::<Vec<_>>(), ["Rental"]);
+    assert_eq!(
+        (topic.name().as_str(), topic.namespace()),
+        ("v3_rentals", "v3")
+    );
+    assert_eq!(
+        topic
+            .models()
+            .map(|model| model.name().as_str())
+            .collect::<Vec<_>>(),
+        ["Rental"]
+    );
     assert!(topology.topic("v4_rentals_genesis").is_none());
 }
 
 #[test]
 fn the_registration_tells_what_relay_and_command_line_need() {
     let topology = Topology::builder()
-        .namespace("v3", |ns| ns.topic("rentals", |t| t.genesis_replica().publish::<Rental>()))
+        .namespace("v3", |ns| {
+            ns.topic("rentals", |t| t.genesis_replica().publish::<Rental>())
+        })
         .build()
         .unwrap();
     let [registration] = topology.registrations().try_into().unwrap();
     assert!(registration.genesis_replica);
-    assert_eq!((registration.name.as_str(), registration.namespace.as_str()), ("v3_rentals", "v3"));
+    assert_eq!(
+        (registration.name.as_str(), registration.namespace.as_str()),
+        ("v3_rentals", "v3")
+    );
     assert_eq!(
         registration.topology,
         serde_json::json!({
@@ -216,7 +293,7 @@ fn the_registration_tells_what_relay_and_command_line_need() {
             "max_message_bytes": 998_976,
             "models": [{
                 "model": "Rental",
-                "table": "table",
+                "table": "rentals",
                 "primary_key": "id",
                 "columns": [
                     {"name": "id", "column": "id", "type": "i64", "hidden": false},
