@@ -132,7 +132,7 @@ async fn postgres(durable: bool) -> Result<Postgres> {
     };
     Postgres::start(options)
         .await
-        .map_err(with_remedy)
+        .map_err(explained)
         .context("cannot start Postgres")
 }
 
@@ -144,16 +144,12 @@ async fn brokers(kind: KafkaKind) -> Result<Brokers> {
         KafkaKind::Embedded => Broker::start().await.map(Brokers::Embedded),
         KafkaKind::None => Ok(Brokers::None),
     };
-    started.map_err(with_remedy).context("cannot start Kafka")
+    started.map_err(explained).context("cannot start Kafka")
 }
 
-fn with_remedy(error: Error) -> anyhow::Error {
-    let remedy = error.remedy();
-    let error = anyhow::Error::new(error);
-    match remedy {
-        Some(remedy) => error.context(format!("to do: {remedy}")),
-        None => error,
-    }
+#[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
+fn explained(error: Error) -> anyhow::Error {
+    anyhow::Error::msg(error.explained())
 }
 
 fn variable(name: &str) -> Option<String> {

@@ -120,6 +120,20 @@ impl Error {
         }
     }
 
+    /// The error, its causes and what to do, for a person.
+    pub fn explained(&self) -> String {
+        let first: &dyn std::error::Error = self;
+        let chain = std::iter::successors(Some(first), |error| error.source());
+        let text = chain
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(": ");
+        match self.remedy() {
+            Some(remedy) => format!("{text}\nto do: {remedy}"),
+            None => text,
+        }
+    }
+
     /// What a person can do about it; `None` where the message says all that is known.
     pub fn remedy(&self) -> Option<String> {
         let remedy = match self {

@@ -19,11 +19,7 @@ async fn main() -> ExitCode {
     match hold(&wanted).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let remedy = error
-                .remedy()
-                .map(|remedy| format!("\n{remedy}"))
-                .unwrap_or_default();
-            say(std::io::stderr(), &format!("{error}{remedy}"));
+            say(std::io::stderr(), &error.explained());
             ExitCode::FAILURE
         }
     }

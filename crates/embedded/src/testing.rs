@@ -37,7 +37,7 @@ pub struct Database {
 pub async fn database() -> Database {
     new_database()
         .await
-        .unwrap_or_else(|error| panic!("{}", report(&error)))
+        .unwrap_or_else(|error| panic!("{}", error.explained()))
 }
 
 /// The brokers of `KAFKA_BROKERS`, else an embedded one.
@@ -51,7 +51,7 @@ pub async fn brokers() -> String {
     }
     match BROKER.get_or_try_init(Broker::start).await {
         Ok(broker) => broker.bootstrap().to_owned(),
-        Err(error) => panic!("{}", report(&error)),
+        Err(error) => panic!("{}", error.explained()),
     }
 }
 
@@ -116,18 +116,4 @@ fn variable(name: &str) -> Option<String> {
     std::env::var_os(name)
         .and_then(|value| value.into_string().ok())
         .filter(|v| !v.is_empty())
-}
-
-/// The error, its causes, and what to do.
-fn report(error: &Error) -> String {
-    let first: &dyn std::error::Error = error;
-    let chain = std::iter::successors(Some(first), |error| error.source());
-    let mut text = chain
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ");
-    if let Some(remedy) = error.remedy() {
-        text = format!("{text} ({remedy})");
-    }
-    text
 }

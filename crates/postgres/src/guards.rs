@@ -48,9 +48,26 @@
 
 use std::collections::HashMap;
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 use crate::Error;
+
+/// Begins the transaction of a batch. READ COMMITTED, whatever the server's default: above it, the statements after a lock wait would read
+/// the world from before it.
+///
+/// # Errors
+/// [`Error::Statement`].
+pub async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, Error> {
+    pool.begin_with("begin isolation level read committed").await.map_err(Error::at("beginning a batch"))
+}
+
+/// Commits it: judgement, effect and progress at once.
+///
+/// # Errors
+/// [`Error::Statement`]; after a lost connection nobody knows whether it was committed, which the partition's step finds out.
+pub async fn commit(tx: Transaction<'static, Postgres>) -> Result<(), Error> {
+    tx.commit().await.map_err(Error::at("committing a batch"))
+}
 
 /// A snapshot that wants to replace what a replica holds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

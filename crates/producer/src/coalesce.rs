@@ -77,7 +77,7 @@ impl fmt::Debug for StagedEvents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StagedEvents")
             .field("len", &self.list.len())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

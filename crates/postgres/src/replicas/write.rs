@@ -15,7 +15,7 @@ use crate::Error;
 #[derive(Debug)]
 pub struct Rows<'a> {
     /// The indexes of the columns that are set, the id's first.
-    pub columns: &'a [usize],
+    pub columns: Vec<usize>,
     /// For each of these columns the rows' values, as [`Column::text_of`] makes them.
     pub values: Vec<Vec<Option<Cow<'a, str>>>>,
     /// A boolean column that turns false in rows where it is true.

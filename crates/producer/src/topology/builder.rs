@@ -2,6 +2,7 @@
 
 use std::any::{TypeId, type_name};
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use dionysus_core::{Model, Topic};
 
@@ -121,7 +122,7 @@ impl TopologyBuilder {
             for topic in &namespace.topics {
                 match Topic::in_namespace(&namespace.name, &topic.name) {
                     Ok(name) => {
-                        topics.push(self.topic(&namespace.name, name, topic, &mut mistakes))
+                        topics.push(self.topic(&namespace.name, name, topic, &mut mistakes));
                     }
                     Err(_) => mistakes.push(Mistake::TopicName {
                         namespace: namespace.name.clone(),
@@ -169,7 +170,7 @@ impl TopologyBuilder {
                 continue;
             }
             let key = match computed.get(&model.type_id) {
-                Some(compute) => PartitionKey::Computed((*compute).clone()),
+                Some(&compute) => PartitionKey::Computed(Arc::clone(compute)),
                 None => self.attribute_key(topic, declared, model, mistakes),
             };
             models.push((model.published)(valid, key));

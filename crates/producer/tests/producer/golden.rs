@@ -6,7 +6,7 @@ use dionysus_producer::{Outbox, Topology};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, FromRow};
 
-use crate::fixture::{migrated, rows};
+use crate::fixture::{Row, migrated, rows};
 
 #[derive(FromRow, Publishable)]
 #[publishable(crate = "dionysus_core", model = "Note", table = "notes")]
@@ -81,10 +81,13 @@ async fn keys_partition_keys_and_payloads_are_those_of_the_recording() {
         messages.extend_from_slice(list(&step["messages"]));
     }
 
-    let rows = rows(&database.pool).await;
+    compare(&rows(&database.pool).await, &inserted, &messages);
+}
+
+fn compare(rows: &[Row], inserted: &[Value], messages: &[Value]) {
     assert_eq!((inserted.len(), messages.len()), (10, 8));
     assert_eq!(rows.len(), inserted.len());
-    for (row, recorded) in rows.iter().zip(&inserted) {
+    for (row, recorded) in rows.iter().zip(inserted) {
         assert_eq!(row.topic, text(recorded, "topic"));
         assert_eq!(row.event, text(recorded, "event_name"));
         assert_eq!(
@@ -109,7 +112,7 @@ async fn keys_partition_keys_and_payloads_are_those_of_the_recording() {
         .map(|(_, row)| row)
         .collect();
     assert_eq!(published.len(), messages.len());
-    for (row, message) in published.into_iter().zip(&messages) {
+    for (row, message) in published.into_iter().zip(messages) {
         assert_eq!(row.topic, text(message, "topic"));
         assert_eq!(row.key, text(message, "key"));
         assert_eq!(

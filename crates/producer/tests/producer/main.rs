@@ -1,5 +1,14 @@
 //! The producer against a real Postgres.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test has nobody to return an error to"
+)]
+#![expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "declarations read alike"
+)]
+
 mod connect;
 mod fixture;
 mod golden;

@@ -84,9 +84,9 @@ async fn nested_on_the_applications_transaction_events_share_its_fate() {
         tx.destroyed(&rental(id, "a")).unwrap();
         tx.rollback().await.unwrap();
         if commit {
-            own.commit().await.unwrap()
+            own.commit().await.unwrap();
         } else {
-            own.rollback().await.unwrap()
+            own.rollback().await.unwrap();
         }
     }
     let mut conn = database.pool.acquire().await.unwrap();

@@ -1,3 +1,8 @@
+#![expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "declarations read alike"
+)]
+
 use dionysus_core::{AttributeInfo, JsonWriter};
 use dionysus_derive::Publishable;
 
