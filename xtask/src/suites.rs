@@ -118,7 +118,7 @@ async fn suites(
             Ok(ran)
         })
         .await;
-    if let Some(tests) = ran {
+    if let Some(tests) = ran.filter(|_| options.filter.is_none()) {
         steps.note(format!(
             "e2e ran against {}: {tests} tests",
             servers.kafka_name()
