@@ -1,13 +1,23 @@
-//! What the end-to-end tests are written with: a reader of the raw Kafka log, the history checker, processes that can be killed.
+//! What the end-to-end tests are written with: seeds that repeat a schedule, a reader of the raw Kafka log, the history checker, processes
+//! that can be killed.
 //!
 //! Servers come from `DATABASE_URL` and `KAFKA_BROKERS` (the suite's second pass uses Apache Kafka), else embedded ones are started.
+//! `DIONYSUS_SEED` repeats the schedule of a run that failed.
 
+mod database;
 mod history;
 mod log;
 mod process;
+mod report;
+mod seed;
+mod turn;
 mod wait;
 
+pub use database::{MigratedDatabase, committed, connect, drained, migrated_database};
 pub use history::{Committed, History, Verdict};
 pub use log::{LogRecord, read_log};
-pub use process::{Process, binary};
-pub use wait::eventually;
+pub use process::{Finished, Process, RelayProcess, binary};
+pub use report::{figure, now_ms};
+pub use seed::Seed;
+pub use turn::alone;
+pub use wait::{eventually, eventually_within};

@@ -1,9 +1,9 @@
 //! The raw log of a topic: every record of every partition, as a reader with no memory sees it.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use dionysus_core::headers;
 use dionysus_kafka::{
     Admin, ClientConfig, Record, StartAt, Subscriber, SubscriberEvent, SubscriberOptions,
@@ -17,6 +17,8 @@ pub struct LogRecord {
     pub partition: i32,
     /// Its place there.
     pub offset: i64,
+    /// When it was handed to the Kafka client, in milliseconds since 1970.
+    pub timestamp_ms: i64,
     /// The message key.
     pub key: String,
     /// The value; empty for a tombstone.
@@ -27,7 +29,10 @@ pub struct LogRecord {
     pub event_id: Uuid,
 }
 
-/// Reads a topic from its beginning up to the end it has now, in order of offsets per partition.
+/// Reading makes no progress for longer than this only if something is wrong.
+const STUCK: Duration = Duration::from_secs(30);
+
+/// Reads a topic from its beginning up to the end it has now, in order of offsets per partition. A topic that does not exist is empty.
 ///
 /// # Errors
 /// When the topic can't be read, or a record lacks our headers.
@@ -47,7 +52,11 @@ pub async fn read_log(brokers: &str, topic: &str) -> Result<Vec<LogRecord>> {
     }
     subscriber.subscribe(&[topic.to_owned()])?;
     let mut records = Vec::new();
+    let mut progress = Instant::now();
     while !ends.is_empty() {
+        if progress.elapsed() > STUCK {
+            bail!("{topic}: stuck after {} records, partitions {ends:?} are unread", records.len());
+        }
         for event in subscriber.next(10_000, 64 << 20, Duration::from_millis(200)).await? {
             match event {
                 SubscriberEvent::Assigned(partitions) => {
@@ -56,6 +65,7 @@ pub async fn read_log(brokers: &str, topic: &str) -> Result<Vec<LogRecord>> {
                     }
                 }
                 SubscriberEvent::Batch(batch) => {
+                    progress = Instant::now();
                     if ends.get(&batch.partition).is_some_and(|end| batch.next_offset >= *end) {
                         ends.remove(&batch.partition);
                     }
@@ -80,6 +90,7 @@ fn decode(partition: i32, record: Record) -> Result<LogRecord> {
     Ok(LogRecord {
         partition,
         offset: record.offset,
+        timestamp_ms: record.timestamp_ms.context("record without timestamp")?,
         version: text(headers::VERSION)?.parse()?,
         event_id: text(headers::EVENT_ID)?.parse()?,
         key: String::from_utf8(record.key.clone().unwrap_or_default())?,

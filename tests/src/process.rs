@@ -25,19 +25,40 @@ pub struct Process {
     child: Child,
 }
 
+/// What a binary did that ran to its end.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// Its exit code.
+    pub code: i32,
+    /// What it printed.
+    pub stdout: String,
+    /// What it complained about.
+    pub stderr: String,
+}
+
 impl Process {
     /// Starts a binary of this workspace with these arguments and variables; its output goes to the test's.
     ///
     /// # Errors
     /// When it was not built or can't be started.
     pub fn start(name: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Result<Self> {
-        let child = Command::new(binary(name)?)
-            .args(arguments)
-            .envs(variables.iter().copied())
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()?;
-        Ok(Self { child })
+        Ok(Self { child: command(name, arguments, variables)?.spawn()? })
+    }
+
+    /// Runs a binary to its end.
+    ///
+    /// # Errors
+    /// When it was not built, can't be started, was killed by a signal, or does not end within `limit`.
+    pub async fn run(name: &str, arguments: &[&str], variables: &[(&str, &str)], limit: Duration) -> Result<Finished> {
+        let mut command = command(name, arguments, variables)?;
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let output = tokio::time::timeout(limit, child.wait_with_output());
+        let output = output.await.with_context(|| format!("{name} goes on"))??;
+        Ok(Finished {
+            code: output.status.code().context("killed by a signal")?,
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
     }
 
     /// The process id.
@@ -75,6 +96,15 @@ impl Process {
         status.code().context("killed by a signal")
     }
 
+    /// SIGTERM, and waits until it has ended; its exit code.
+    ///
+    /// # Errors
+    /// As for [`ended`](Self::ended).
+    pub async fn terminate(&mut self, limit: Duration) -> Result<i32> {
+        self.signal("TERM").await?;
+        self.ended(limit).await
+    }
+
     /// The peak of its resident memory so far, in bytes (`VmHWM`).
     ///
     /// # Errors
@@ -84,5 +114,60 @@ impl Process {
         let line = status.lines().find(|line| line.starts_with("VmHWM:")).context("no VmHWM")?;
         let kib: u64 = line.split_whitespace().nth(1).context("no figure")?.parse()?;
         Ok(kib * 1024)
+    }
+}
+
+fn command(name: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Result<Command> {
+    let mut command = Command::new(binary(name)?);
+    command
+        .args(arguments)
+        .env_remove("DATABASE_URL")
+        .env_remove("KAFKA_BROKERS")
+        .envs(variables.iter().copied())
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    Ok(command)
+}
+
+/// How the tests run the binary `outbox-relay`: what differs from its defaults.
+#[derive(Clone, Debug)]
+pub struct RelayProcess {
+    /// `DATABASE_URL`.
+    pub database_url: String,
+    /// `KAFKA_BROKERS`.
+    pub brokers: String,
+    /// Its name in `dionysus.relays`.
+    pub name: String,
+    /// Its lease.
+    pub lease_ttl: Duration,
+}
+
+impl RelayProcess {
+    /// A relay named `relay` with a lease of 1 s.
+    pub fn new(database_url: &str, brokers: &str) -> Self {
+        Self {
+            database_url: database_url.to_owned(),
+            brokers: brokers.to_owned(),
+            name: "relay".to_owned(),
+            lease_ttl: Duration::from_secs(1),
+        }
+    }
+
+    /// Starts one.
+    ///
+    /// # Errors
+    /// As for [`Process::start`].
+    pub fn start(&self) -> Result<Process> {
+        let ttl = format!("{} ms", self.lease_ttl.as_millis());
+        Process::start(
+            "outbox-relay",
+            &[],
+            &[
+                ("DATABASE_URL", &self.database_url),
+                ("KAFKA_BROKERS", &self.brokers),
+                ("DIONYSUS_NAME", &self.name),
+                ("DIONYSUS_LEASE_TTL", &ttl),
+            ],
+        )
     }
 }

@@ -138,12 +138,10 @@ async fn admit_unversioned<'c, 'a>(
             .collect();
         let messages: Vec<(&str, &str)> = judged.iter().map(|(_, id, time)| (*id, *time)).collect();
         let stale = replicas::stale(conn, &replica.table, replica.id, time, &messages).await?;
-        let refused: Vec<usize> = stale.into_iter().map(|place| judged[place].0).collect();
-        let mut place = 0;
-        admitted.retain(|_| {
-            place += 1;
-            !refused.contains(&(place - 1))
-        });
+        let mut passes = vec![true; admitted.len()];
+        stale.into_iter().for_each(|place| passes[judged[place].0] = false);
+        let mut passes = passes.into_iter();
+        admitted.retain(|_| passes.next().unwrap_or(true));
     }
     Ok(admitted)
 }

@@ -38,10 +38,6 @@ enum Meeting {
 }
 
 impl<'a> Round<'a> {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.changes.is_empty()
-    }
-
     /// The changes in the lock order: by replica and id.
     pub(crate) fn sorted(self) -> Vec<Change<'a>> {
         let mut changes = self.changes;

@@ -30,10 +30,10 @@ const PORT_TRIES: usize = 5;
 ///
 /// It ends with this process, even when that is killed: see [`Postgres::stop`] for an end that waits. Dropping the value
 /// ends the server and removes its data without waiting.
-#[derive(Debug)]
 pub struct Postgres {
     url: String,
     connect: PgConnectOptions,
+    password: String,
     bin: PathBuf,
     /// Removed by the server's supervisor, which lives until this process or value is gone.
     folder: PathBuf,
@@ -59,7 +59,8 @@ impl Postgres {
         // From here on the supervisor removes the folder, and nobody else may while the server runs.
         let mut postgres = Self {
             url: String::new(),
-            connect: PgConnectOptions::new(),
+            connect: PgConnectOptions::new_without_pgpass(),
+            password,
             bin,
             folder: folder.path().to_owned(),
             user,
@@ -68,7 +69,7 @@ impl Postgres {
         for attempt in 1.. {
             let port = port::free()?;
             cluster::configure(&postgres.data(), port, &options)?;
-            postgres.set_port(port, &password);
+            postgres.set_port(port);
             match postgres.run().await {
                 Err(Error::EndedAtStart { log, .. })
                     if attempt < PORT_TRIES && log.contains("Address already in use") =>
@@ -86,6 +87,17 @@ impl Postgres {
     /// A connection URL of the superuser for the database `postgres`. It contains the password.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// What tells `psql`, `pg_dump` and their like about the server: their environment, since others may see their
+    /// arguments.
+    pub fn client_environment(&self) -> [(&'static str, String); 4] {
+        [
+            ("PGHOST", self.connect.get_host().to_owned()),
+            ("PGPORT", self.connect.get_port().to_string()),
+            ("PGUSER", self.connect.get_username().to_owned()),
+            ("PGPASSWORD", self.password.clone()),
+        ]
     }
 
     /// The folder of `postgres`, `initdb` and, unless downloaded, client programs like `pg_dump`.
@@ -149,7 +161,8 @@ impl Postgres {
         self.folder.join("data")
     }
 
-    fn set_port(&mut self, port: u16, password: &str) {
+    fn set_port(&mut self, port: u16) {
+        let password = &self.password;
         self.url = format!("postgres://postgres:{password}@127.0.0.1:{port}/postgres");
         self.connect = PgConnectOptions::new_without_pgpass()
             .host("127.0.0.1")
@@ -210,5 +223,15 @@ impl Postgres {
         if let Some(server) = self.server.take() {
             server.leave().await;
         }
+    }
+}
+
+/// Without the password, which the URL contains.
+impl std::fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Postgres")
+            .field("folder", &self.folder)
+            .field("pid", &self.pid())
+            .finish_non_exhaustive()
     }
 }

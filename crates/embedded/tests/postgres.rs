@@ -91,8 +91,12 @@ async fn settings_are_applied_and_a_wrong_one_is_reported_with_the_servers_words
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_refused() {
+async fn a_wrong_password_is_refused_and_the_right_one_not_shown() {
     let postgres = Postgres::start(PostgresOptions::default()).await.unwrap();
+    let (password, _) = postgres.url()["postgres://postgres:".len()..]
+        .split_once('@')
+        .unwrap();
+    assert!(!format!("{postgres:?}").contains(password));
     let (_, host) = postgres.url().split_once('@').unwrap();
     let error = PgConnection::connect(&format!("postgres://postgres:wrong@{host}"))
         .await

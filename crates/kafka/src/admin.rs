@@ -125,8 +125,25 @@ impl Admin {
     /// Safe.
     ///
     /// # Errors
-    /// [`Error::UnknownTopic`], [`Error::Topic`] (no right to describe its settings), [`Error::Unreachable`].
+    /// As [`setting`](Self::setting).
     pub async fn max_message_bytes(&self, topic: &str) -> Result<usize, Error> {
+        let value = self.setting(topic, "max.message.bytes").await?;
+        value
+            .and_then(|value| value.parse().ok())
+            .ok_or_else(|| Error::Topic {
+                topic: topic.to_owned(),
+                source: Code(RDKafkaErrorCode::InvalidConfig),
+            })
+    }
+
+    /// A setting of a topic as it is in force, e.g. `cleanup.policy`; `None` if its broker knows no such setting.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTopic`], [`Error::Topic`] (no right to describe its settings), [`Error::Unreachable`].
+    pub async fn setting(&self, topic: &str, name: &str) -> Result<Option<String>, Error> {
         let answers = self
             .client
             .describe_configs([&ResourceSpecifier::Topic(topic)], &options())
@@ -140,12 +157,10 @@ impl Admin {
             .ok_or_else(missing)?
             .map_err(about)?;
         // Some brokers answer for a topic that does not exist, with no settings.
-        let value = resource
-            .get("max.message.bytes")
-            .and_then(|entry| entry.value.as_deref());
-        value
-            .and_then(|value| value.parse().ok())
-            .ok_or_else(missing)
+        if resource.entries.is_empty() {
+            return Err(missing());
+        }
+        Ok(resource.get(name).and_then(|entry| entry.value.clone()))
     }
 }
 

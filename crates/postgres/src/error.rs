@@ -84,6 +84,11 @@ impl Error {
         }
     }
 
+    /// Whether the schema does not fit this program.
+    pub const fn is_schema(&self) -> bool {
+        matches!(self, Self::SchemaMissing { .. } | Self::SchemaTooOld { .. } | Self::SchemaTooNew { .. })
+    }
+
     /// Whether the connection is gone, so that whatever was known through it must be forgotten.
     pub fn is_disconnected(&self) -> bool {
         let Self::Statement { source, .. } = self else {

@@ -1,50 +1,113 @@
 //! The configuration of the binary, and how it becomes options.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use dionysus_service::{Config, DatabaseConfig, Faults, KafkaConfig, LogConfig, duration};
 use serde::{Deserialize, Serialize};
 
 use crate::RelayOptions;
 
-/// What `outbox-relay --config FILE` reads. Every field has the default of [`RelayOptions`]; each can be set by the environment as well, as
-/// `DIONYSUS_<FIELD>`, with `__` between levels: `DIONYSUS_KAFKA__BROKERS`.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+/// What `outbox-relay --config FILE` reads; [`RelayOptions`] says what each setting does. Defaults are those of the options.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RelayConfig {
-    /// The name in logs, in `dionysus.relays` and in `pg_stat_activity`.
-    pub name: String,
-    /// Postgres.
+    /// Where the outbox is.
     pub database: DatabaseConfig,
-    /// Kafka.
+    /// Where messages go.
     pub kafka: KafkaConfig,
-    /// The lease.
-    pub lease: LeaseConfig,
-    /// Reading the outbox.
-    pub outbox: OutboxConfig,
-    /// Topics that do not exist.
-    pub topics: TopicsConfig,
+    /// Where log lines go.
+    pub log: LogConfig,
+    /// The relay itself.
+    pub relay: RelaySection,
 }
 
-/// Where the outbox is.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+/// Section `[relay]`.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
-pub struct DatabaseConfig {
-    /// `postgres://user:password@host:port/database`. The variable `DATABASE_URL` and the flag `--database-url` win over it.
-    pub url: Secret,
-}
-
-/// Where messages go.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct KafkaConfig {
-    /// `host:port`, separated by commas. The variable `KAFKA_BROKERS` and the flag `--brokers` win over it.
-    pub brokers: String,
-    /// Bytes that wait in the client at most.
+pub struct RelaySection {
+    /// See [`RelayOptions::name`].
+    pub name: String,
+    /// See [`RelayOptions::lease_ttl`].
+    #[serde(with = "duration")]
+    pub lease_ttl: Duration,
+    /// See [`RelayOptions::poll_interval`].
+    #[serde(with = "duration")]
+    pub poll_interval: Duration,
+    /// See [`RelayOptions::listen`].
+    pub listen: bool,
+    /// See [`RelayOptions::checkpoint_interval`].
+    #[serde(with = "duration")]
+    pub checkpoint_interval: Duration,
+    /// See [`RelayOptions::queue_bytes`].
     pub queue_bytes: usize,
-    /// Properties for librdkafka, except those that a guarantee rests on.
-    pub properties: BTreeMap<String, String>,
+    /// See [`RelayOptions::chunk_rows`].
+    pub chunk_rows: u32,
+    /// See [`RelayOptions::chunk_bytes`].
+    pub chunk_bytes: usize,
+    /// See [`RelayOptions::partitions_ahead`].
+    pub partitions_ahead: u32,
+    /// See [`RelayOptions::create_topics`].
+    pub create_topics: bool,
+    /// See [`RelayOptions::partitions`].
+    pub partitions: u32,
+    /// See [`RelayOptions::replication`]; 0: the broker's.
+    pub replication: u32,
+}
+
+impl Default for RelaySection {
+    fn default() -> Self {
+        let options = RelayOptions::default();
+        Self {
+            name: options.name,
+            lease_ttl: options.lease_ttl,
+            poll_interval: options.poll_interval,
+            listen: options.listen,
+            checkpoint_interval: options.checkpoint_interval,
+            queue_bytes: options.queue_bytes,
+            chunk_rows: options.chunk_rows,
+            chunk_bytes: options.chunk_bytes,
+            partitions_ahead: options.partitions_ahead,
+            create_topics: options.create_topics,
+            partitions: options.partitions,
+            replication: options.replication.unwrap_or(0),
+        }
+    }
+}
+
+impl RelayConfig {
+    /// The options that the library takes.
+    pub fn options(&self) -> RelayOptions {
+        let section = self.relay.clone();
+        RelayOptions {
+            name: section.name,
+            lease_ttl: section.lease_ttl,
+            poll_interval: section.poll_interval,
+            listen: section.listen,
+            checkpoint_interval: section.checkpoint_interval,
+            queue_bytes: section.queue_bytes,
+            chunk_rows: section.chunk_rows,
+            chunk_bytes: section.chunk_bytes,
+            create_topics: section.create_topics,
+            partitions: section.partitions,
+            replication: Some(section.replication).filter(|n| *n > 0),
+            partitions_ahead: section.partitions_ahead,
+            kafka_properties: self.kafka.exposed_properties(),
+        }
+    }
+}
+
+impl Config for RelayConfig {
+    fn check(&self, faults: &mut Faults) {
+        self.database.check(faults);
+        self.kafka.check(faults);
+        self.log.check(faults);
+        if let Err(error) = self.options().validate() {
+            for fault in error.faults {
+                let (field, problem) = fault.split_once(": ").unwrap_or(("", &fault));
+                faults.add(format!("relay.{field}"), problem);
+            }
+        }
+    }
 }

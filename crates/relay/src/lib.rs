@@ -17,6 +17,7 @@
 //! how far a lane has come; `pump` is the loop that ties reading, publishing and storing together.
 //! The order itself rests on [`dionysus_core::Cursor`].
 
+mod config;
 mod error;
 mod in_flight;
 mod lane;
@@ -31,6 +32,7 @@ mod signals;
 mod topics;
 mod wake_up;
 
+pub use config::{RelayConfig, RelaySection};
 pub use error::Error;
 pub use lease::LeaseClock;
 pub use options::{OptionsError, RelayOptions};

@@ -65,10 +65,12 @@ impl<'de> Visitor<'de> for ObjectVisitor {
         let mut members: Vec<(Cow<'de, str>, &'de str)> = Vec::with_capacity(16);
         while let Some(Name(name)) = map.next_key()? {
             let value: &'de RawValue = map.next_value()?;
-            match members.iter_mut().find(|(key, _)| *key == name) {
-                Some((_, held)) => *held = value.get(),
-                None if members.len() == KEYS_MAX => return Err(A::Error::custom("too many members")),
-                None => members.push((name, value.get())),
+            if let Some((_, held)) = members.iter_mut().find(|(key, _)| *key == name) {
+                *held = value.get();
+            } else if members.len() < KEYS_MAX {
+                members.push((name, value.get()));
+            } else {
+                return Err(A::Error::custom("too many members"));
             }
         }
         Ok(Object(members))

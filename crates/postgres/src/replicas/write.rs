@@ -8,7 +8,6 @@ use std::fmt::Write as _;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::catalog::Table;
-use super::column::Column;
 use crate::Error;
 
 /// Rows of one shape: they set the same columns.

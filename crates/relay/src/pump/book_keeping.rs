@@ -44,7 +44,7 @@ impl Pump {
             }
             self.session.signals.checkpoints.add(1);
         } else {
-            tracing::debug!("places not stored")
+            tracing::debug!("places not stored");
         }
         Ok(())
     }
