@@ -158,15 +158,15 @@ impl RelayProcess {
     /// # Errors
     /// As for [`Process::start`].
     pub fn start(&self) -> Result<Process> {
-        let ttl = format!("{} ms", self.lease_ttl.as_millis());
+        let ttl = format!("{}ms", self.lease_ttl.as_millis());
         Process::start(
             "outbox-relay",
             &[],
             &[
                 ("DATABASE_URL", &self.database_url),
                 ("KAFKA_BROKERS", &self.brokers),
-                ("DIONYSUS_NAME", &self.name),
-                ("DIONYSUS_LEASE_TTL", &ttl),
+                ("DIONYSUS_RELAY__NAME", &self.name),
+                ("DIONYSUS_RELAY__LEASE_TTL", &ttl),
             ],
         )
     }

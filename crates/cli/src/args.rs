@@ -4,12 +4,14 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 use clap_complete::Shell;
 use dionysus_service::{Common, EXIT_CODES};
 
+const LONG_ABOUT: &str = "Transactional outbox for Postgres and Kafka: schema, topics, state.
+
+The database is named by DATABASE_URL, the brokers by KAFKA_BROKERS, or both by a configuration file with the sections [database] and \
+[kafka].";
+
 /// Transactional outbox for Postgres and Kafka: schema, topics, state.
-///
-/// The database is named by DATABASE_URL, the brokers by KAFKA_BROKERS, or both by a configuration file with the sections [database]
-/// and [kafka].
 #[derive(Debug, Parser)]
-#[command(name = "dionysus", version, after_help = EXIT_CODES, after_long_help = EXIT_CODES)]
+#[command(name = "dionysus", version, long_about = LONG_ABOUT, after_help = EXIT_CODES, after_long_help = EXIT_CODES)]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) common: Common,

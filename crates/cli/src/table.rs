@@ -10,12 +10,12 @@ pub(crate) struct Table {
 impl Table {
     pub(crate) fn new<const N: usize>(head: [&str; N]) -> Self {
         Self {
-            rows: vec![head.map(str::to_uppercase).to_vec()],
+            rows: vec![Vec::from(head.map(str::to_uppercase))],
         }
     }
 
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.to_vec());
+        self.rows.push(Vec::from(cells));
     }
 }
 

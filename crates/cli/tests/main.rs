@@ -134,12 +134,16 @@ async fn topics_are_created_with_compacted_twins_and_listed() {
         "genesis": { "partitions": 3, "topic": format!("{topic}_genesis") },
     }] });
     assert_eq!(listed, expected);
-    let present = Admin::new(&ClientConfig::new(brokers))
-        .unwrap()
-        .topics()
-        .await
-        .unwrap();
-    assert_eq!(present[&format!("{topic}_genesis")].partitions, 3);
+    let admin = Admin::new(&ClientConfig::new(brokers)).unwrap();
+    let policy = async |topic: &str| {
+        admin
+            .setting(topic, "cleanup.policy")
+            .await
+            .unwrap()
+            .unwrap()
+    };
+    assert_eq!(policy(&topic).await, "delete");
+    assert_eq!(policy(&format!("{topic}_genesis")).await, "compact");
 }
 
 #[tokio::test]

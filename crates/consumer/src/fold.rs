@@ -122,27 +122,24 @@ fn is_one_round(changes: &[Change<'_>]) -> bool {
 
 fn meet(held: &Change<'_>, next: &Change<'_>) -> Meeting {
     match (held.order, next.order) {
-        (Order::Versioned(..), Order::Versioned(..)) => {
-            if next.order < held.order {
-                Meeting::Drop
-            } else if !held.ends_a_life() || next.ends_a_life() {
-                Meeting::Replace
-            } else if next.order == held.order {
-                Meeting::Drop
-            } else {
-                Meeting::Apart
-            }
-        }
+        (Order::Versioned(..), Order::Versioned(..)) if next.order < held.order => Meeting::Drop,
+        // As in the guard: beside a delete, only what is strictly higher counts.
+        (Order::Versioned(..), Order::Versioned(..)) if next.order == held.order && held.action == Action::Remove => Meeting::Drop,
+        (Order::Versioned(..), Order::Versioned(..)) if is_another_life(held, next) => Meeting::Apart,
+        (Order::Versioned(..), Order::Versioned(..)) => Meeting::Replace,
+        (Order::Unversioned, Order::Unversioned) if is_another_life(held, next) => Meeting::Apart,
         (Order::Unversioned, Order::Unversioned) => meet_by_time(held, next),
-        _ => Meeting::Apart,
+        (Order::Versioned(..), Order::Unversioned) | (Order::Unversioned, Order::Versioned(..)) => Meeting::Apart,
     }
+}
+
+/// A row after its delete, or an instance after its destroy, be it a soft one.
+fn is_another_life(held: &Change<'_>, next: &Change<'_>) -> bool {
+    (held.action == Action::Remove && next.action != Action::Remove) || (held.ends_a_life() && !next.ends_a_life())
 }
 
 fn meet_by_time(held: &Change<'_>, next: &Change<'_>) -> Meeting {
     let time = |change: &Change<'_>| change.time.as_ref().and_then(|time| time.micros);
-    if held.ends_a_life() && !next.ends_a_life() {
-        return Meeting::Apart;
-    }
     match (time(held), time(next)) {
         // Taking the place of a change that sets the replica's time needs one that sets it as well.
         (Some(earlier), Some(later)) if later >= earlier => {

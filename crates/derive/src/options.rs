@@ -116,7 +116,12 @@ fn setting(meta: &ParseNestedMeta<'_>) -> syn::Result<Setting> {
         .first()
         .map_or_else(Span::call_site, |first| first.ident.span());
     let value = if meta.input.peek(Token![=]) {
-        Some(meta.value()?.parse()?)
+        let mut value: Expr = meta.value()?.parse()?;
+        // A literal that a `macro_rules!` passes on comes wrapped.
+        while let Expr::Group(group) = value {
+            value = *group.expr;
+        }
+        Some(value)
     } else {
         None
     };

@@ -64,29 +64,37 @@ pub fn topic(prefix: &str) -> String {
 
 async fn new_database() -> Result<Database, Error> {
     static POSTGRES: OnceCell<Postgres> = OnceCell::const_new();
-    let server = if let Some(url) = variable("DATABASE_URL") {
-        url
-    } else {
-        let start = || Postgres::start(PostgresOptions::default());
-        POSTGRES.get_or_try_init(start).await?.url().to_owned()
-    };
-    let failed = |source| Error::Database {
-        action: "read the server's url",
-        source,
-    };
-    let admin: PgConnectOptions = server.parse().map_err(failed)?;
-    let name = format!("dionysus_test_{}", uuid::Uuid::new_v4().simple());
-    database::create(&admin, &name).await?;
-    // Lazily: a test that brings its own pool pays nothing for this one.
-    let pool = PgPoolOptions::new()
-        .max_connections(POOL_SIZE)
-        .connect_lazy_with(admin.clone().database(&name));
-    Ok(Database {
-        url: database::url_of(&server, &name),
-        pool,
-        name,
-        admin,
-    })
+    if let Some(url) = variable("DATABASE_URL") {
+        return Database::create(&url).await;
+    }
+    let start = || Postgres::start(PostgresOptions::default());
+    Database::create(POSTGRES.get_or_try_init(start).await?.url()).await
+}
+
+impl Database {
+    /// A new, empty database on the server of this URL.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub(crate) async fn create(server: &str) -> Result<Self, Error> {
+        let failed = |source| Error::Database {
+            action: "read the server's url",
+            source,
+        };
+        let admin: PgConnectOptions = server.parse().map_err(failed)?;
+        let name = format!("dionysus_test_{}", uuid::Uuid::new_v4().simple());
+        database::create(&admin, &name).await?;
+        // Lazily: a test that brings its own pool pays nothing for this one.
+        let pool = PgPoolOptions::new()
+            .max_connections(POOL_SIZE)
+            .connect_lazy_with(admin.clone().database(&name));
+        Ok(Self {
+            url: database::url_of(server, &name),
+            pool,
+            name,
+            admin,
+        })
+    }
 }
 
 impl Drop for Database {
@@ -112,7 +120,8 @@ impl Drop for Database {
     }
 }
 
-fn variable(name: &str) -> Option<String> {
+/// A variable that is set and not empty.
+pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var_os(name)
         .and_then(|value| value.into_string().ok())
         .filter(|v| !v.is_empty())

@@ -59,3 +59,19 @@ pub(crate) async fn register(database: &Database, names: &[&str]) {
         .await
         .unwrap();
 }
+
+/// Waits until a session of this database waits for a lock.
+pub(crate) async fn waits_for_a_lock(database: &Database) {
+    loop {
+        let waiting: bool = sqlx::query_scalar(
+            "select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')",
+        )
+        .fetch_one(&database.pool)
+        .await
+        .unwrap();
+        if waiting {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}

@@ -54,6 +54,8 @@ pub(crate) struct Session {
     pub(crate) rows: Arc<Notify>,
     pub(crate) opener: Opener,
     pub(crate) signals: RelaySignals,
+    /// Never but in the test of the crash test.
+    pub(crate) keeps_cursors: bool,
 }
 
 /// The state of a session.

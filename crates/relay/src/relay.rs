@@ -36,6 +36,7 @@ pub struct Relay {
     options: Arc<RelayOptions>,
     signals: RelaySignals,
     bells: Bells,
+    keeps_cursors: bool,
 }
 
 impl Relay {
@@ -65,7 +66,17 @@ impl Relay {
             options: Arc::new(options),
             signals,
             bells,
+            keeps_cursors: false,
         })
+    }
+
+    /// Breaks rule (b) of what survives a crash of Postgres: cursors in memory are kept over a lost connection. It loses rows, and
+    /// exists so that the crash test can be seen to fail.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn keep_cursors_over_reconnects(mut self) -> Self {
+        self.keeps_cursors = true;
+        self
     }
 
     /// The moments that tests wait for.
@@ -167,6 +178,7 @@ impl Relay {
                 options: Arc::clone(&self.options),
             },
             signals: self.signals.clone(),
+            keeps_cursors: self.keeps_cursors,
         };
         let ending = Pump::start(session).await?.run(stop).await;
         heart_task.shutdown().await;

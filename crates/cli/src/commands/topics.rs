@@ -101,12 +101,7 @@ pub(super) async fn create(settings: &Settings, wanted: &CreateTopics) -> Result
     if created.is_empty() {
         return output::print("all registered topics exist\n");
     }
-    output::print(
-        &created
-            .iter()
-            .map(|topic| format!("created {topic}\n"))
-            .collect::<String>(),
-    )
+    output::print(&format!("created {}\n", created.join("\ncreated ")))
 }
 
 async fn registered(pool: &PgPool) -> Result<Vec<Registered>, Report> {

@@ -66,8 +66,9 @@ pub async fn describe(
 
 async fn columns(pool: &PgPool, oid: i64) -> Result<Vec<Column>, Error> {
     // format_type with -1 names the type without its length; with null it would say `character`, which means `character(1)`.
+    // A domain is its base type here: assignment checks it, a cast would cut to its length.
     let rows: Vec<(String, String, String, String, bool, bool)> = sqlx::query_as(
-        "select a.attname::text, format_type(a.atttypid, -1), base.typcategory::text, base.typname::text,
+        "select a.attname::text, format_type(base.oid, -1), base.typcategory::text, base.typname::text,
                 (a.attnotnull or t.typnotnull) and not a.atthasdef and a.attidentity = '',
                 a.attgenerated <> '' or a.attidentity = 'a'
          from pg_attribute a

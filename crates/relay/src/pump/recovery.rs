@@ -121,18 +121,32 @@ impl Pump {
         self.reader =
             Some(Reader::start(&self.session.connect, &reader_name(&self.session)).await?);
         self.token = token;
+        if self.session.keeps_cursors {
+            self.restart_lanes();
+            return Ok(());
+        }
         self.lanes
             .retain(|topic, _| owned.iter().any(|lane| lane.topic == *topic));
         for claimed in owned {
             let state = self.lanes.get(&claimed.topic).map(|lane| lane.state);
             let mut lane = Lane::new(claimed, self.in_flight.open(), self.last_request + 1);
             match state {
+                // An opening under way belongs to the lane that was thrown away.
+                None | Some(State::Opening) => self.open(&lane),
                 Some(state) => lane.state = state,
-                None => self.open(&lane),
             }
             self.lanes.insert(lane.topic.clone(), lane);
         }
         Ok(())
+    }
+
+    /// What must not be done here: going on at the cursors in memory. See `Relay::keep_cursors_over_reconnects`.
+    fn restart_lanes(&mut self) {
+        let next_request = self.void_requests();
+        for lane in self.lanes.values_mut() {
+            lane.settle(self.in_flight.settled(lane.slots));
+            lane.restart(self.in_flight.open(), next_request);
+        }
     }
 
     /// Other relays may own our lanes: nothing of ours may be appended from now on.
