@@ -123,6 +123,8 @@ fn command(name: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Result
         .args(arguments)
         .env_remove("DATABASE_URL")
         .env_remove("KAFKA_BROKERS")
+        // A variable with our prefix is a setting to a binary of ours.
+        .env_remove("DIONYSUS_SEED")
         .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .kill_on_drop(true);
@@ -140,6 +142,8 @@ pub struct RelayProcess {
     pub name: String,
     /// Its lease.
     pub lease_ttl: Duration,
+    /// Which of its log lines reach the test's output.
+    pub log_filter: &'static str,
 }
 
 impl RelayProcess {
@@ -150,7 +154,14 @@ impl RelayProcess {
             brokers: brokers.to_owned(),
             name: "relay".to_owned(),
             lease_ttl: Duration::from_secs(1),
+            log_filter: "warn,librdkafka=error",
         }
+    }
+
+    /// Another name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Self {
+        Self { name: name.to_owned(), ..self.clone() }
     }
 
     /// Starts one.
@@ -167,6 +178,7 @@ impl RelayProcess {
                 ("KAFKA_BROKERS", &self.brokers),
                 ("DIONYSUS_RELAY__NAME", &self.name),
                 ("DIONYSUS_RELAY__LEASE_TTL", &ttl),
+                ("DIONYSUS_LOG__FILTER", self.log_filter),
             ],
         )
     }

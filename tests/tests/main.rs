@@ -1,7 +1,10 @@
 //! End to end: real Postgres, a real log, faults. Each test prints its seed and its figures.
 
 mod crash;
+mod broker_away;
 mod golden;
+mod large_window;
 mod models;
 mod open_transaction;
+mod relays;
 mod torture;

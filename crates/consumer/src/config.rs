@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn the_example_is_a_configuration_and_names_every_setting() {
-        let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/outbox-consumer.toml"));
+        let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/outbox-consumer.toml"));
         let config: ConsumerConfig = load_config(Some(path), &Overrides::default()).unwrap();
         assert_eq!(config.consumer.topics.len(), 2);
         let text = std::fs::read_to_string(path).unwrap();

@@ -82,3 +82,8 @@ pub use dionysus_consumer as consumer;
 
 #[doc(hidden)]
 pub use dionysus_core::__private;
+
+/// The example of the README is compiled with the doc tests.
+#[cfg(all(doctest, feature = "producer"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

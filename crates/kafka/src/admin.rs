@@ -51,13 +51,8 @@ impl Admin {
     pub fn new(config: &ClientConfig) -> Result<Self, Error> {
         // Asking for a topic must not create it.
         let native = config.native([], [("allow.auto.create.topics", "false".into())])?;
-        let client = native
-            .create_with_context(Context)
-            .map_err(ClientConfig::refused)?;
-        Ok(Self {
-            client: Arc::new(client),
-            config: config.clone(),
-        })
+        let client = native.create_with_context(Context).map_err(ClientConfig::refused)?;
+        Ok(Self { client: Arc::new(client), config: config.clone() })
     }
 
     /// All topics that this client may see, internal ones (`__...`) included.
@@ -72,10 +67,7 @@ impl Admin {
         let listed = tokio::task::spawn_blocking(move || {
             let metadata = client.inner().fetch_metadata(None, TIMEOUT)?;
             // A topic with an error is being created or deleted, or hidden from us.
-            let sound = metadata
-                .topics()
-                .iter()
-                .filter(|topic| topic.error().is_none());
+            let sound = metadata.topics().iter().filter(|topic| topic.error().is_none());
             Ok(sound
                 .map(|topic| {
                     let partitions = u32::try_from(topic.partitions().len()).unwrap_or(u32::MAX);
@@ -128,12 +120,10 @@ impl Admin {
     /// As [`setting`](Self::setting).
     pub async fn max_message_bytes(&self, topic: &str) -> Result<usize, Error> {
         let value = self.setting(topic, "max.message.bytes").await?;
-        value
-            .and_then(|value| value.parse().ok())
-            .ok_or_else(|| Error::Topic {
-                topic: topic.to_owned(),
-                source: Code(RDKafkaErrorCode::InvalidConfig),
-            })
+        value.and_then(|value| value.parse().ok()).ok_or_else(|| Error::Topic {
+            topic: topic.to_owned(),
+            source: Code(RDKafkaErrorCode::InvalidConfig),
+        })
     }
 
     /// A setting of a topic as it is in force, e.g. `cleanup.policy`; `None` if its broker knows no such setting.
@@ -151,11 +141,7 @@ impl Admin {
             .map_err(|error| Error::about(&self.config, "describe a topic", &error))?;
         let about = |code| Error::about_topic(&self.config, topic, Code(code));
         let missing = || about(RDKafkaErrorCode::UnknownTopicOrPartition);
-        let resource = answers
-            .into_iter()
-            .next()
-            .ok_or_else(missing)?
-            .map_err(about)?;
+        let resource = answers.into_iter().next().ok_or_else(missing)?.map_err(about)?;
         // Some brokers answer for a topic that does not exist, with no settings.
         if resource.entries.is_empty() {
             return Err(missing());
@@ -177,9 +163,7 @@ impl NewTopic {
         };
         let replication = TopicReplication::Fixed(or_default(self.replication));
         let topic = NativeTopic::new(&self.name, or_default(self.partitions), replication);
-        self.config
-            .iter()
-            .fold(topic, |topic, (key, value)| topic.set(key, value))
+        self.config.iter().fold(topic, |topic, (key, value)| topic.set(key, value))
     }
 }
 
@@ -191,9 +175,7 @@ impl Drop for Admin {
 
 impl fmt::Debug for Admin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Admin")
-            .field("config", &self.config)
-            .finish_non_exhaustive()
+        f.debug_struct("Admin").field("config", &self.config).finish_non_exhaustive()
     }
 }
 

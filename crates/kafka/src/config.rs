@@ -28,10 +28,7 @@ impl ClientConfig {
     /// A configuration that says only where the brokers are.
     #[must_use]
     pub fn new(brokers: impl Into<String>) -> Self {
-        Self {
-            brokers: brokers.into(),
-            ..Self::default()
-        }
+        Self { brokers: brokers.into(), ..Self::default() }
     }
 
     /// Says whether every property may be passed through. The constructors of the clients call it; call it earlier to
@@ -40,22 +37,14 @@ impl ClientConfig {
     /// # Errors
     /// [`Error::NoBrokers`] if `brokers` is blank; [`Error::OwnedProperty`] for the first property that is ours.
     pub fn check(&self) -> Result<(), Error> {
-        if self
-            .brokers
-            .split(',')
-            .all(|broker| broker.trim().is_empty())
-        {
+        if self.brokers.split(',').all(|broker| broker.trim().is_empty()) {
             return Err(Error::NoBrokers);
         }
         for key in self.properties.keys() {
             if let Some(&(_, reason, instead)) =
                 OWNED.iter().find(|(keys, ..)| keys.contains(&key.as_str()))
             {
-                return Err(Error::OwnedProperty {
-                    key: key.clone(),
-                    reason,
-                    instead,
-                });
+                return Err(Error::OwnedProperty { key: key.clone(), reason, instead });
             }
         }
         Ok(())
@@ -71,11 +60,7 @@ impl ClientConfig {
             let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
             format!("{scheme}{}", host.trim())
         };
-        self.brokers
-            .split(',')
-            .map(|broker| bare(broker.trim()))
-            .collect::<Vec<_>>()
-            .join(",")
+        self.brokers.split(',').map(|broker| bare(broker.trim())).collect::<Vec<_>>().join(",")
     }
 
     /// librdkafka's configuration: our defaults, the user's properties over them, what our guarantees own over all.
@@ -86,13 +71,11 @@ impl ClientConfig {
     ) -> Result<NativeConfig, Error> {
         self.check()?;
         let mut native = NativeConfig::new();
-        native.set_log_level(
-            if tracing::enabled!(target: "librdkafka", tracing::Level::TRACE) {
-                RDKafkaLogLevel::Debug
-            } else {
-                RDKafkaLogLevel::Info
-            },
-        );
+        native.set_log_level(if tracing::enabled!(target: "librdkafka", tracing::Level::TRACE) {
+            RDKafkaLogLevel::Debug
+        } else {
+            RDKafkaLogLevel::Info
+        });
         // A broker that comes back is found within a second instead of librdkafka's ten.
         native.set("reconnect.backoff.max.ms", "1000");
         for (key, value) in defaults {
@@ -114,15 +97,12 @@ impl ClientConfig {
     /// What librdkafka objects to when a client is made.
     pub(crate) fn refused(error: KafkaError) -> Error {
         match error {
-            KafkaError::ClientConfig(_, _, key, _) if is_secret(&key) => Error::Property {
-                reason: "its value is not valid".into(),
-                key,
-            },
+            KafkaError::ClientConfig(_, _, key, _) if is_secret(&key) => {
+                Error::Property { reason: "its value is not valid".into(), key }
+            }
             KafkaError::ClientConfig(_, reason, key, _) => Error::Property { key, reason },
             KafkaError::ClientCreation(reason) => Error::Client { reason },
-            other => Error::Client {
-                reason: other.to_string(),
-            },
+            other => Error::Client { reason: other.to_string() },
         }
     }
 }
@@ -146,11 +126,7 @@ fn is_secret(key: &str) -> bool {
 
 /// (properties, why they are ours, what replaces them).
 const OWNED: &[(&[&str], &str, &str)] = &[
-    (
-        &["bootstrap.servers", "metadata.broker.list"],
-        "it has a setting of its own",
-        "`brokers`",
-    ),
+    (&["bootstrap.servers", "metadata.broker.list"], "it has a setting of its own", "`brokers`"),
     (&["client.id"], "it has a setting of its own", "`client_id`"),
     (
         &["enable.idempotence"],
@@ -234,17 +210,9 @@ const OWNED: &[(&[&str], &str, &str)] = &[
         "partitions are handed over one by one, without stopping the others",
         "always `cooperative-sticky`",
     ),
+    (&["enable.partition.eof"], "the end of a partition is not an event of ours", "always off"),
     (
-        &["enable.partition.eof"],
-        "the end of a partition is not an event of ours",
-        "always off",
-    ),
-    (
-        &[
-            "session.timeout.ms",
-            "max.poll.interval.ms",
-            "heartbeat.interval.ms",
-        ],
+        &["session.timeout.ms", "max.poll.interval.ms", "heartbeat.interval.ms"],
         "it has a setting of its own",
         "`session_timeout`, `poll_interval_max`",
     ),
@@ -281,10 +249,7 @@ mod tests {
             // Properties of topics, and those without a value, cannot be read from an empty configuration: setting
             // them to nonsense tells "no such property" from "not a valid value".
             if known.is_err() {
-                let error = NativeConfig::new()
-                    .set(*key, "\u{1}")
-                    .create_native_config()
-                    .err();
+                let error = NativeConfig::new().set(*key, "\u{1}").create_native_config().err();
                 let unknown =
                     error.is_some_and(|e| e.to_string().contains("No such configuration property"));
                 assert!(!unknown, "{key}");
@@ -295,12 +260,8 @@ mod tests {
     #[test]
     fn other_properties_pass_and_ours_win() {
         let mut config = ClientConfig::new("localhost:9092");
-        config
-            .properties
-            .insert("socket.keepalive.enable".into(), "true".into());
-        config
-            .properties
-            .insert("receive.message.max.bytes".into(), "1000000".into());
+        config.properties.insert("socket.keepalive.enable".into(), "true".into());
+        config.properties.insert("receive.message.max.bytes".into(), "1000000".into());
         let native = config
             .native(
                 [("receive.message.max.bytes", "2147483647".to_owned())],
@@ -315,26 +276,18 @@ mod tests {
     #[test]
     fn brokers_are_shown_without_credentials() {
         let config = ClientConfig::new("SASL_SSL://user:hunter2@a:9092, b:9092");
-        assert_eq!(
-            config.brokers_without_credentials(),
-            "SASL_SSL://a:9092,b:9092"
-        );
+        assert_eq!(config.brokers_without_credentials(), "SASL_SSL://a:9092,b:9092");
     }
 
     #[test]
     fn debug_output_holds_no_secret() {
         let mut config = ClientConfig::new("u:hunter2@a:9092");
-        config
-            .properties
-            .insert("sasl.password".into(), "hunter2".into());
+        config.properties.insert("sasl.password".into(), "hunter2".into());
         assert!(!format!("{config:?}").contains("hunter2"));
     }
 
     #[test]
     fn no_brokers_is_an_error() {
-        assert!(matches!(
-            ClientConfig::new(" , ").check(),
-            Err(Error::NoBrokers)
-        ));
+        assert!(matches!(ClientConfig::new(" , ").check(), Err(Error::NoBrokers)));
     }
 }

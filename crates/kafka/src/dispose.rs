@@ -14,15 +14,13 @@ pub(crate) fn when_last<T: Send + Sync + 'static>(
     value: Arc<T>,
     then: impl FnOnce() + Send + 'static,
 ) {
-    let spawned = thread::Builder::new()
-        .name("dionysus-dispose".into())
-        .spawn(move || {
-            while Arc::strong_count(&value) > 1 {
-                thread::sleep(INTERVAL);
-            }
-            drop(value);
-            then();
-        });
+    let spawned = thread::Builder::new().name("dionysus-dispose".into()).spawn(move || {
+        while Arc::strong_count(&value) > 1 {
+            thread::sleep(INTERVAL);
+        }
+        drop(value);
+        then();
+    });
     if let Err(error) = spawned {
         tracing::warn!(%error, "kafka client is destroyed by its last owner");
     }

@@ -191,14 +191,9 @@ impl Error {
         if code.is_unreachable() {
             Self::unreachable(config, code)
         } else if code.is_unknown_topic() {
-            Self::UnknownTopic {
-                topic: topic.to_owned(),
-            }
+            Self::UnknownTopic { topic: topic.to_owned() }
         } else {
-            Self::Topic {
-                topic: topic.to_owned(),
-                source: code,
-            }
+            Self::Topic { topic: topic.to_owned(), source: code }
         }
     }
 
@@ -212,10 +207,7 @@ impl Error {
     }
 
     pub(crate) fn unreachable(config: &ClientConfig, source: Code) -> Self {
-        Self::Unreachable {
-            brokers: config.brokers_without_credentials(),
-            source,
-        }
+        Self::Unreachable { brokers: config.brokers_without_credentials(), source }
     }
 
     fn remedy_of(code: Code) -> Option<String> {

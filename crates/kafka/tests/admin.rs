@@ -14,23 +14,11 @@ async fn topics_are_created_once_with_their_settings() {
         replication: 1,
         config: BTreeMap::from([("max.message.bytes".to_owned(), "123456".to_owned())]),
     };
-    let created = admin
-        .create_topics(std::slice::from_ref(&wanted))
-        .await
-        .unwrap();
+    let created = admin.create_topics(std::slice::from_ref(&wanted)).await.unwrap();
     assert_eq!(created, [wanted.name.as_str()]);
-    assert!(
-        admin
-            .create_topics(std::slice::from_ref(&wanted))
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(admin.create_topics(std::slice::from_ref(&wanted)).await.unwrap().is_empty());
     assert_eq!(admin.topics().await.unwrap()[&wanted.name].partitions, 3);
-    assert_eq!(
-        admin.max_message_bytes(&wanted.name).await.unwrap(),
-        123_456
-    );
+    assert_eq!(admin.max_message_bytes(&wanted.name).await.unwrap(), 123_456);
 }
 
 #[tokio::test]
@@ -44,26 +32,16 @@ async fn the_size_that_a_topic_accepts_has_a_default() {
 #[tokio::test]
 async fn a_topic_that_cannot_be_is_refused_and_named() {
     let admin = Admin::new(&config().await).unwrap();
-    let wanted = NewTopic {
-        name: "no/such/name".into(),
-        partitions: 1,
-        ..NewTopic::default()
-    };
+    let wanted = NewTopic { name: "no/such/name".into(), partitions: 1, ..NewTopic::default() };
     let error = admin.create_topics(&[wanted]).await.unwrap_err();
-    assert!(
-        matches!(&error, Error::Topic { topic, .. } if topic == "no/such/name"),
-        "{error:?}"
-    );
+    assert!(matches!(&error, Error::Topic { topic, .. } if topic == "no/such/name"), "{error:?}");
 }
 
 #[tokio::test]
 async fn the_size_of_a_missing_topic_is_an_error() {
     let admin = Admin::new(&config().await).unwrap();
     let error = admin.max_message_bytes("missing").await.unwrap_err();
-    assert!(
-        matches!(&error, Error::UnknownTopic { topic } if topic == "missing"),
-        "{error:?}"
-    );
+    assert!(matches!(&error, Error::UnknownTopic { topic } if topic == "missing"), "{error:?}");
     assert!(error.remedy().unwrap().contains("dionysus topics create"));
 }
 

@@ -25,10 +25,7 @@ fn cluster() -> (MockCluster<'static, DefaultProducerContext>, ClientConfig) {
 #[tokio::test]
 async fn a_full_queue_is_said_so_and_a_purge_reports_every_ticket() {
     let (cluster, config) = cluster();
-    let options = PublisherOptions {
-        queue_messages: 100,
-        ..PublisherOptions::default()
-    };
+    let options = PublisherOptions { queue_messages: 100, ..PublisherOptions::default() };
     let (publisher, heard) = publisher(&config, &options);
     publisher.refresh_topic(TOPIC).await.unwrap();
     cluster.broker_down(1).unwrap();
@@ -40,20 +37,8 @@ async fn a_full_queue_is_said_so_and_a_purge_reports_every_ticket() {
         }
     };
     assert_eq!((refused, taken), (PublishError::QueueFull, 100));
-    let error = publisher
-        .flush(Duration::from_millis(50))
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(
-            error,
-            Error::Flush {
-                in_flight: 100..,
-                ..
-            }
-        ),
-        "{error:?}"
-    );
+    let error = publisher.flush(Duration::from_millis(50)).await.unwrap_err();
+    assert!(matches!(error, Error::Flush { in_flight: 100.., .. }), "{error:?}");
     publisher.purge();
     let mut outcomes = heard.wait_for(100).await;
     outcomes.sort_unstable_by_key(|(ticket, _)| *ticket);
@@ -71,10 +56,7 @@ async fn a_full_queue_is_said_so_and_a_purge_reports_every_ticket() {
 async fn a_message_that_is_not_acknowledged_in_time_fails() {
     let (cluster, config) = cluster();
     let message_timeout = Duration::from_millis(500);
-    let options = PublisherOptions {
-        message_timeout,
-        ..PublisherOptions::default()
-    };
+    let options = PublisherOptions { message_timeout, ..PublisherOptions::default() };
     let (publisher, heard) = publisher(&config, &options);
     publisher.refresh_topic(TOPIC).await.unwrap();
     cluster.broker_down(1).unwrap();
@@ -95,10 +77,7 @@ async fn a_refusal_by_the_broker_is_fatal_for_the_client() {
     );
     publisher.publish(&message(TOPIC, "k"), 1).unwrap();
     let outcome = heard.wait_for(1).await[0].1.unwrap_err();
-    assert!(
-        matches!(outcome, DeliveryError::Refused { .. }),
-        "{outcome:?}"
-    );
+    assert!(matches!(outcome, DeliveryError::Refused { .. }), "{outcome:?}");
     assert_eq!(outcome.disposition(), Disposition::Isolate);
     let fatal = publisher.fatal_error().unwrap();
     assert!(matches!(fatal, Error::Fatal { .. }), "{fatal:?}");
@@ -143,17 +122,9 @@ async fn dropping_returns_at_once_and_every_ticket_is_heard_of() {
     }
     let started = Instant::now();
     drop(publisher);
-    assert!(
-        started.elapsed() < Duration::from_millis(200),
-        "{:?}",
-        started.elapsed()
-    );
+    assert!(started.elapsed() < Duration::from_millis(200), "{:?}", started.elapsed());
     let outcomes = heard.wait_for(10).await;
-    assert!(
-        outcomes
-            .iter()
-            .all(|(_, o)| matches!(o, Err(DeliveryError::Purged { .. })))
-    );
+    assert!(outcomes.iter().all(|(_, o)| matches!(o, Err(DeliveryError::Purged { .. }))));
 }
 
 #[tokio::test]
@@ -174,10 +145,7 @@ async fn an_unknown_property_is_an_error_that_names_it() {
     let (_cluster, mut config) = cluster();
     config.properties.insert("no.such.thing".into(), "1".into());
     let error = Subscriber::new(&config, &SubscriberOptions::new("g")).unwrap_err();
-    assert!(
-        matches!(&error, Error::Property { key, .. } if key == "no.such.thing"),
-        "{error:?}"
-    );
+    assert!(matches!(&error, Error::Property { key, .. } if key == "no.such.thing"), "{error:?}");
 }
 
 #[tokio::test]
@@ -197,10 +165,7 @@ async fn a_subscriber_says_that_no_broker_answers_and_goes_on_when_one_does() {
         }
     };
     assert_eq!(assigned.len(), 1);
-    subscriber
-        .start_at(TOPIC, 0, StartAt::Beginning)
-        .await
-        .unwrap();
+    subscriber.start_at(TOPIC, 0, StartAt::Beginning).await.unwrap();
 }
 
 #[tokio::test]
@@ -230,10 +195,7 @@ async fn a_second_member_takes_partitions_over_and_the_first_keeps_the_rest() {
     };
     assert_eq!(revoked.len(), 2);
     for TopicPartition { topic, partition } in &revoked {
-        let error = first
-            .start_at(topic, *partition, StartAt::Beginning)
-            .await
-            .unwrap_err();
+        let error = first.start_at(topic, *partition, StartAt::Beginning).await.unwrap_err();
         assert!(matches!(error, Error::NotAssigned { .. }), "{error:?}");
     }
     let serving = async {

@@ -56,17 +56,8 @@ pub(crate) async fn config() -> ClientConfig {
 /// A new topic.
 pub(crate) async fn topic(config: &ClientConfig, partitions: u32) -> String {
     let name = dionysus_embedded::testing::topic("kafka");
-    let topic = NewTopic {
-        name: name.clone(),
-        partitions,
-        replication: 1,
-        ..NewTopic::default()
-    };
-    let created = Admin::new(config)
-        .unwrap()
-        .create_topics(&[topic])
-        .await
-        .unwrap();
+    let topic = NewTopic { name: name.clone(), partitions, replication: 1, ..NewTopic::default() };
+    let created = Admin::new(config).unwrap().create_topics(&[topic]).await.unwrap();
     assert_eq!(created, [name.as_str()]);
     name
 }
@@ -76,10 +67,7 @@ pub(crate) fn publisher(
     options: &PublisherOptions,
 ) -> (Publisher<Heard>, Arc<Heard>) {
     let heard = Arc::new(Heard::default());
-    (
-        Publisher::new(config, options, Arc::clone(&heard)).unwrap(),
-        heard,
-    )
+    (Publisher::new(config, options, Arc::clone(&heard)).unwrap(), heard)
 }
 
 pub(crate) fn message<'a>(topic: &'a str, key: &'a str) -> OutgoingMessage<'a> {
@@ -97,9 +85,7 @@ pub(crate) async fn fill(config: &ClientConfig, topic: &str, count: usize) {
     let (publisher, heard) = publisher(config, &PublisherOptions::default());
     publisher.refresh_topic(topic).await.unwrap();
     for ticket in 0..count {
-        publisher
-            .publish(&message(topic, &ticket.to_string()), ticket)
-            .unwrap();
+        publisher.publish(&message(topic, &ticket.to_string()), ticket).unwrap();
     }
     publisher.flush(PATIENCE).await.unwrap();
     assert!(heard.outcomes().iter().all(|(_, outcome)| outcome.is_ok()));

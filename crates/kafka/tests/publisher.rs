@@ -27,12 +27,7 @@ async fn every_message_is_acknowledged_once_and_read_back_as_it_was() {
     publisher.flush(PATIENCE).await.unwrap();
     let mut outcomes = heard.outcomes();
     outcomes.sort_unstable_by_key(|(ticket, _)| *ticket);
-    assert!(
-        outcomes
-            .iter()
-            .enumerate()
-            .all(|(i, (ticket, o))| *ticket == i && o.is_ok())
-    );
+    assert!(outcomes.iter().enumerate().all(|(i, (ticket, o))| *ticket == i && o.is_ok()));
     assert_eq!(outcomes.len(), 5_000);
 
     let read = read(&config, &topic, 5_000).await;
@@ -59,20 +54,13 @@ async fn without_partition_key_the_message_key_chooses() {
     publisher.refresh_topic(&topic).await.unwrap();
     for ticket in 0..100 {
         let key = format!("Rental:{ticket}");
-        let message = OutgoingMessage {
-            partition_key: None,
-            ..message(&topic, &key)
-        };
+        let message = OutgoingMessage { partition_key: None, ..message(&topic, &key) };
         publisher.publish(&message, ticket).unwrap();
     }
     publisher.flush(PATIENCE).await.unwrap();
     for (partition, record) in read(&config, &topic, 100).await {
         let key = String::from_utf8(record.key.unwrap()).unwrap();
-        assert_eq!(
-            u32::try_from(partition).unwrap(),
-            partition_of(&key, 12),
-            "{key}"
-        );
+        assert_eq!(u32::try_from(partition).unwrap(), partition_of(&key, 12), "{key}");
     }
 }
 
@@ -82,25 +70,10 @@ async fn a_missing_topic_is_noticed_before_hand_over_and_not_created() {
     let missing = dionysus_embedded::testing::topic("missing");
     let (publisher, heard) = publisher(&config, &PublisherOptions::default());
     let refused = publisher.publish(&message(&missing, "k"), 1).unwrap_err();
-    assert_eq!(
-        refused,
-        PublishError::UnknownPartitions {
-            topic: missing.clone()
-        }
-    );
+    assert_eq!(refused, PublishError::UnknownPartitions { topic: missing.clone() });
     let error = publisher.refresh_topic(&missing).await.unwrap_err();
-    assert!(
-        matches!(&error, Error::UnknownTopic { topic } if *topic == missing),
-        "{error:?}"
-    );
-    assert!(
-        !Admin::new(&config)
-            .unwrap()
-            .topics()
-            .await
-            .unwrap()
-            .contains_key(&missing)
-    );
+    assert!(matches!(&error, Error::UnknownTopic { topic } if *topic == missing), "{error:?}");
+    assert!(!Admin::new(&config).unwrap().topics().await.unwrap().contains_key(&missing));
     assert!(heard.outcomes().is_empty());
 }
 
@@ -112,12 +85,7 @@ async fn messages_of_a_partition_keep_the_order_of_hand_over() {
     let keys: Vec<usize> = read(&config, &topic, 2_000)
         .await
         .into_iter()
-        .map(|(_, record)| {
-            String::from_utf8(record.key.unwrap())
-                .unwrap()
-                .parse()
-                .unwrap()
-        })
+        .map(|(_, record)| String::from_utf8(record.key.unwrap()).unwrap().parse().unwrap())
         .collect();
     assert!(keys.into_iter().eq(0..2_000));
 }
@@ -134,11 +102,7 @@ async fn a_lone_message_is_not_kept_waiting() {
     let started = std::time::Instant::now();
     publisher.publish(&message(&topic, "second"), 1).unwrap();
     heard.wait_for(2).await;
-    assert!(
-        started.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        started.elapsed()
-    );
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
 }
 
 #[tokio::test]

@@ -18,15 +18,9 @@ pub(crate) async fn assigned(subscriber: &Subscriber, count: usize) -> Vec<Topic
     let mut all = Vec::new();
     let started = Instant::now();
     while all.len() < count {
-        assert!(
-            started.elapsed() < PATIENCE,
-            "{} of {count} partitions assigned",
-            all.len()
-        );
+        assert!(started.elapsed() < PATIENCE, "{} of {count} partitions assigned", all.len());
         for event in subscriber.next(1, 1, PATIENCE).await.unwrap() {
-            let SubscriberEvent::Assigned(partitions) = event else {
-                panic!("{event:?}")
-            };
+            let SubscriberEvent::Assigned(partitions) = event else { panic!("{event:?}") };
             all.extend(partitions);
         }
     }
@@ -41,11 +35,7 @@ pub(crate) async fn read(config: &ClientConfig, topic: &str, count: usize) -> Ve
     let mut records = Vec::new();
     let started = Instant::now();
     while records.len() < count {
-        assert!(
-            started.elapsed() < PATIENCE,
-            "{} of {count} records read",
-            records.len()
-        );
+        assert!(started.elapsed() < PATIENCE, "{} of {count} records read", records.len());
         for event in subscriber.next(1_000, 1 << 20, PATIENCE).await.unwrap() {
             match event {
                 SubscriberEvent::Assigned(partitions) => {
@@ -80,13 +70,8 @@ async fn holder(config: &ClientConfig, count: usize) -> (Subscriber, String) {
 
 /// The offsets of the next batch.
 async fn offsets(subscriber: &Subscriber, max_records: usize) -> Vec<i64> {
-    let events = subscriber
-        .next(max_records, 1 << 20, PATIENCE)
-        .await
-        .unwrap();
-    let [SubscriberEvent::Batch(batch)] = &events[..] else {
-        panic!("{events:?}")
-    };
+    let events = subscriber.next(max_records, 1 << 20, PATIENCE).await.unwrap();
+    let [SubscriberEvent::Batch(batch)] = &events[..] else { panic!("{events:?}") };
     batch.records.iter().map(|record| record.offset).collect()
 }
 
@@ -98,58 +83,30 @@ async fn the_partitions_of_a_subscriber_start_where_it_is_told() {
     let subscriber = Subscriber::new(&config, &SubscriberOptions::new(&topic)).unwrap();
     subscriber.subscribe(std::slice::from_ref(&topic)).unwrap();
     assigned(&subscriber, 1).await;
-    subscriber
-        .start_at(&topic, 0, StartAt::Offset(7))
-        .await
-        .unwrap();
+    subscriber.start_at(&topic, 0, StartAt::Offset(7)).await.unwrap();
     let events = subscriber.next(100, 1 << 20, PATIENCE).await.unwrap();
-    let [SubscriberEvent::Batch(batch)] = &events[..] else {
-        panic!("{events:?}")
-    };
-    assert_eq!(
-        batch.records.iter().map(|r| r.offset).collect::<Vec<_>>(),
-        [7, 8, 9]
-    );
+    let [SubscriberEvent::Batch(batch)] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(batch.records.iter().map(|r| r.offset).collect::<Vec<_>>(), [7, 8, 9]);
     assert_eq!(batch.next_offset, 10);
 }
 
 #[tokio::test]
 async fn an_assigned_partition_is_silent_until_it_is_started() {
     let (subscriber, topic) = holder(&config().await, 10).await;
-    assert!(
-        subscriber
-            .next(100, 1 << 20, SILENCE)
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(subscriber.next(100, 1 << 20, SILENCE).await.unwrap().is_empty());
     subscriber.resume(&topic, 0).unwrap();
-    assert!(
-        subscriber
-            .next(100, 1 << 20, SILENCE)
-            .await
-            .unwrap()
-            .is_empty()
-    );
-    subscriber
-        .start_at(&topic, 0, StartAt::Beginning)
-        .await
-        .unwrap();
+    assert!(subscriber.next(100, 1 << 20, SILENCE).await.unwrap().is_empty());
+    subscriber.start_at(&topic, 0, StartAt::Beginning).await.unwrap();
     assert_eq!(offsets(&subscriber, 100).await.first(), Some(&0));
 }
 
 #[tokio::test]
 async fn batches_are_bounded_by_records_and_bytes() {
     let (subscriber, topic) = holder(&config().await, 10).await;
-    subscriber
-        .start_at(&topic, 0, StartAt::Beginning)
-        .await
-        .unwrap();
+    subscriber.start_at(&topic, 0, StartAt::Beginning).await.unwrap();
     assert_eq!(offsets(&subscriber, 4).await, [0, 1, 2, 3]);
     let events = subscriber.next(100, 1, PATIENCE).await.unwrap();
-    let [SubscriberEvent::Batch(batch)] = &events[..] else {
-        panic!("{events:?}")
-    };
+    let [SubscriberEvent::Batch(batch)] = &events[..] else { panic!("{events:?}") };
     assert_eq!((batch.records.len(), batch.next_offset), (1, 5));
     assert_eq!(offsets(&subscriber, 100).await, [5, 6, 7, 8, 9]);
 }
@@ -158,19 +115,10 @@ async fn batches_are_bounded_by_records_and_bytes() {
 async fn a_paused_partition_gives_nothing_and_loses_nothing() {
     let config = config().await;
     let (subscriber, topic) = holder(&config, 10).await;
-    subscriber
-        .start_at(&topic, 0, StartAt::Beginning)
-        .await
-        .unwrap();
+    subscriber.start_at(&topic, 0, StartAt::Beginning).await.unwrap();
     assert_eq!(offsets(&subscriber, 3).await, [0, 1, 2]);
     subscriber.pause(&topic, 0).unwrap();
-    assert!(
-        subscriber
-            .next(100, 1 << 20, SILENCE)
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(subscriber.next(100, 1 << 20, SILENCE).await.unwrap().is_empty());
     subscriber.resume(&topic, 0).unwrap();
     assert_eq!(offsets(&subscriber, 100).await, [3, 4, 5, 6, 7, 8, 9]);
 }
@@ -178,20 +126,11 @@ async fn a_paused_partition_gives_nothing_and_loses_nothing() {
 #[tokio::test]
 async fn a_running_partition_can_be_rewound() {
     let (subscriber, topic) = holder(&config().await, 10).await;
-    subscriber
-        .start_at(&topic, 0, StartAt::Offset(5))
-        .await
-        .unwrap();
+    subscriber.start_at(&topic, 0, StartAt::Offset(5)).await.unwrap();
     assert_eq!(offsets(&subscriber, 2).await, [5, 6]);
-    subscriber
-        .start_at(&topic, 0, StartAt::Offset(2))
-        .await
-        .unwrap();
+    subscriber.start_at(&topic, 0, StartAt::Offset(2)).await.unwrap();
     assert_eq!(offsets(&subscriber, 100).await, [2, 3, 4, 5, 6, 7, 8, 9]);
-    subscriber
-        .start_at(&topic, 0, StartAt::Offset(9))
-        .await
-        .unwrap();
+    subscriber.start_at(&topic, 0, StartAt::Offset(9)).await.unwrap();
     assert_eq!(offsets(&subscriber, 100).await, [9]);
 }
 
@@ -199,58 +138,32 @@ async fn a_running_partition_can_be_rewound() {
 async fn an_offset_outside_the_log_is_an_error_that_names_genesis() {
     let (subscriber, topic) = holder(&config().await, 10).await;
     assert_eq!(subscriber.watermarks(&topic, 0).await.unwrap(), (0, 10));
-    let error = subscriber
-        .start_at(&topic, 0, StartAt::Offset(11))
-        .await
-        .unwrap_err();
+    let error = subscriber.start_at(&topic, 0, StartAt::Offset(11)).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         format!("offset 11 of {topic}[0] lies outside the log (0 to 10)")
     );
     assert!(error.remedy().unwrap().contains("genesis"));
     // Right behind the last record is where a reader that is up to date stands.
-    subscriber
-        .start_at(&topic, 0, StartAt::Offset(10))
-        .await
-        .unwrap();
-    assert!(
-        subscriber
-            .next(100, 1 << 20, SILENCE)
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    subscriber.start_at(&topic, 0, StartAt::Offset(10)).await.unwrap();
+    assert!(subscriber.next(100, 1 << 20, SILENCE).await.unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn a_partition_of_somebody_else_cannot_be_started() {
     let (subscriber, topic) = holder(&config().await, 1).await;
-    let error = subscriber
-        .start_at(&topic, 1, StartAt::Beginning)
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error, Error::NotAssigned { partition: 1, .. }),
-        "{error:?}"
-    );
-    assert!(matches!(
-        subscriber.pause("other", 0),
-        Err(Error::NotAssigned { .. })
-    ));
+    let error = subscriber.start_at(&topic, 1, StartAt::Beginning).await.unwrap_err();
+    assert!(matches!(error, Error::NotAssigned { partition: 1, .. }), "{error:?}");
+    assert!(matches!(subscriber.pause("other", 0), Err(Error::NotAssigned { .. })));
 }
 
 #[tokio::test]
 async fn a_missing_topic_is_an_error_that_names_it() {
     let missing = dionysus_embedded::testing::topic("missing");
     let subscriber = Subscriber::new(&config().await, &SubscriberOptions::new(&missing)).unwrap();
-    subscriber
-        .subscribe(std::slice::from_ref(&missing))
-        .unwrap();
+    subscriber.subscribe(std::slice::from_ref(&missing)).unwrap();
     let error = subscriber.next(1, 1, PATIENCE).await.unwrap_err();
-    assert!(
-        matches!(&error, Error::UnknownTopic { topic } if *topic == missing),
-        "{error:?}"
-    );
+    assert!(matches!(&error, Error::UnknownTopic { topic } if *topic == missing), "{error:?}");
 }
 
 #[tokio::test]
@@ -268,9 +181,7 @@ async fn control_records_leave_gaps_and_aborted_messages_stay_out() {
         producer.init_transactions(PATIENCE).unwrap();
         for commit in [true, false, true] {
             producer.begin_transaction().unwrap();
-            producer
-                .send(BaseRecord::to(&name).key("k").payload("{}"))
-                .unwrap();
+            producer.send(BaseRecord::to(&name).key("k").payload("{}")).unwrap();
             if commit {
                 producer.commit_transaction(PATIENCE).unwrap();
             } else {
@@ -284,10 +195,7 @@ async fn control_records_leave_gaps_and_aborted_messages_stay_out() {
     let subscriber = Subscriber::new(&config, &SubscriberOptions::new(&topic)).unwrap();
     subscriber.subscribe(std::slice::from_ref(&topic)).unwrap();
     assigned(&subscriber, 1).await;
-    subscriber
-        .start_at(&topic, 0, StartAt::Beginning)
-        .await
-        .unwrap();
+    subscriber.start_at(&topic, 0, StartAt::Beginning).await.unwrap();
     let mut seen = Vec::new();
     while seen.len() < 2 {
         seen.extend(offsets(&subscriber, 100).await);
@@ -314,23 +222,14 @@ async fn committed_offsets_are_there_for_lag_tools() {
             break;
         }
         assert!(started.elapsed() < PATIENCE, "{committed:?}");
-        assert!(
-            subscriber
-                .next(1, 1, Duration::from_millis(20))
-                .await
-                .unwrap()
-                .is_empty()
-        );
+        assert!(subscriber.next(1, 1, Duration::from_millis(20)).await.unwrap().is_empty());
     }
 }
 
 #[tokio::test]
 async fn a_cancelled_wait_loses_nothing() {
     let (subscriber, topic) = holder(&config().await, 500).await;
-    subscriber
-        .start_at(&topic, 0, StartAt::Beginning)
-        .await
-        .unwrap();
+    subscriber.start_at(&topic, 0, StartAt::Beginning).await.unwrap();
     let mut seen = Vec::new();
     while seen.len() < 500 {
         tokio::select! {

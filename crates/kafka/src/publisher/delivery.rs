@@ -151,26 +151,13 @@ mod tests {
             (RDKafkaErrorCode::LeaderNotAvailable, Disposition::Resend),
             (RDKafkaErrorCode::Unknown, Disposition::Resend),
             (RDKafkaErrorCode::GaplessGuarantee, Disposition::Rebuild),
-            (
-                RDKafkaErrorCode::OutOfOrderSequenceNumber,
-                Disposition::Rebuild,
-            ),
+            (RDKafkaErrorCode::OutOfOrderSequenceNumber, Disposition::Rebuild),
             (RDKafkaErrorCode::MessageSizeTooLarge, Disposition::Isolate),
             (RDKafkaErrorCode::InvalidRecord, Disposition::Isolate),
-            (
-                RDKafkaErrorCode::TopicAuthorizationFailed,
-                Disposition::StopTopic,
-            ),
-            (
-                RDKafkaErrorCode::UnknownTopicOrPartition,
-                Disposition::StopTopic,
-            ),
+            (RDKafkaErrorCode::TopicAuthorizationFailed, Disposition::StopTopic),
+            (RDKafkaErrorCode::UnknownTopicOrPartition, Disposition::StopTopic),
         ] {
-            assert_eq!(
-                DeliveryError::of(Code(code)).disposition(),
-                disposition,
-                "{code:?}"
-            );
+            assert_eq!(DeliveryError::of(Code(code)).disposition(), disposition, "{code:?}");
         }
     }
 }

@@ -31,16 +31,12 @@ impl<'a> OutgoingMessage<'a> {
     ) -> BaseRecord<'a, [u8], [u8], usize> {
         let mut record = BaseRecord::with_opaque_to(self.topic, ticket).key(self.key);
         record.payload = self.payload;
-        record.partition = self
-            .partition_key
-            .and_then(|key| i32::try_from(partition_of(key, partitions)).ok());
+        record.partition =
+            self.partition_key.and_then(|key| i32::try_from(partition_of(key, partitions)).ok());
         if !self.headers.is_empty() {
             let empty = OwnedHeaders::new_with_capacity(self.headers.len());
             record.headers = Some(self.headers.iter().fold(empty, |headers, &(key, value)| {
-                headers.insert(Header {
-                    key,
-                    value: Some(value),
-                })
+                headers.insert(Header { key, value: Some(value) })
             }));
         }
         record
@@ -123,10 +119,9 @@ impl PublishError {
         let topic = message.topic.to_owned();
         match code.0 {
             RDKafkaErrorCode::QueueFull => Self::QueueFull,
-            RDKafkaErrorCode::MessageSizeTooLarge => Self::TooLarge {
-                topic,
-                bytes: message.bytes(),
-            },
+            RDKafkaErrorCode::MessageSizeTooLarge => {
+                Self::TooLarge { topic, bytes: message.bytes() }
+            }
             RDKafkaErrorCode::Fatal | RDKafkaErrorCode::Fenced => Self::Fatal { code },
             _ if code.is_unknown_topic() => Self::UnknownPartitions { topic },
             _ => Self::Refused { topic, code },

@@ -66,9 +66,8 @@ impl<S: DeliverySink> Publisher<S> {
         sink: Arc<S>,
     ) -> Result<Self, Error> {
         let native = config.native(PublisherOptions::defaults(), options.owned())?;
-        let producer: BaseProducer<Context<S>> = native
-            .create_with_context(Context(sink))
-            .map_err(ClientConfig::refused)?;
+        let producer: BaseProducer<Context<S>> =
+            native.create_with_context(Context(sink)).map_err(ClientConfig::refused)?;
         let producer = Arc::new(producer);
         let thread = native::serve(Arc::clone(&producer)).map_err(Error::Thread)?;
         Ok(Self {
@@ -90,9 +89,7 @@ impl<S: DeliverySink> Publisher<S> {
         ticket: usize,
     ) -> Result<(), PublishError> {
         let Some(partitions) = self.known_partitions(message.topic) else {
-            return Err(PublishError::UnknownPartitions {
-                topic: message.topic.to_owned(),
-            });
+            return Err(PublishError::UnknownPartitions { topic: message.topic.to_owned() });
         };
         let record = message.record(partitions, ticket);
         self.producer.send(record).map_err(|(error, _)| {
@@ -122,10 +119,7 @@ impl<S: DeliverySink> Publisher<S> {
         .await?;
         match answer {
             Ok(partitions) => {
-                let mut known = self
-                    .partitions
-                    .write()
-                    .unwrap_or_else(PoisonError::into_inner);
+                let mut known = self.partitions.write().unwrap_or_else(PoisonError::into_inner);
                 known.insert(topic.to_owned(), partitions);
                 Ok(partitions)
             }
@@ -172,18 +166,14 @@ impl<S: DeliverySink> Publisher<S> {
     ///
     /// Returns when no queued message can be sent any more, which takes librdkafka's threads a moment.
     pub fn purge(&self) {
-        self.producer
-            .purge(PurgeConfig::default().queue().inflight());
+        self.producer.purge(PurgeConfig::default().queue().inflight());
     }
 
     /// Why this client cannot be used any more, if so: make a new one and start again at the first message that is not
     /// acknowledged.
     pub fn fatal_error(&self) -> Option<Error> {
         let (code, reason) = self.producer.client().fatal_error()?;
-        Some(Error::Fatal {
-            reason,
-            source: Code(code),
-        })
+        Some(Error::Fatal { reason, source: Code(code) })
     }
 
     /// Purges, waits until the sink has heard of every message, and ends the client with its threads.
@@ -204,18 +194,12 @@ impl<S: DeliverySink> Publisher<S> {
     }
 
     fn known_partitions(&self, topic: &str) -> Option<u32> {
-        let known = self
-            .partitions
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let known = self.partitions.read().unwrap_or_else(PoisonError::into_inner);
         known.get(topic).copied()
     }
 
     fn forget_topic(&self, topic: &str) {
-        let mut known = self
-            .partitions
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.partitions.write().unwrap_or_else(PoisonError::into_inner);
         known.remove(topic);
     }
 }
@@ -223,8 +207,7 @@ impl<S: DeliverySink> Publisher<S> {
 impl<S: DeliverySink> Drop for Publisher<S> {
     fn drop(&mut self) {
         // Not waiting for the broker threads: one of them may be busy resolving a name.
-        self.producer
-            .purge(PurgeConfig::default().queue().inflight().non_blocking());
+        self.producer.purge(PurgeConfig::default().queue().inflight().non_blocking());
     }
 }
 

@@ -54,17 +54,15 @@ impl<S: DeliverySink> ProducerContext for Context<S> {
 pub(super) fn serve<S: DeliverySink>(
     producer: Arc<BaseProducer<Context<S>>>,
 ) -> io::Result<JoinHandle<()>> {
-    thread::Builder::new()
-        .name("dionysus-publish".into())
-        .spawn(move || {
-            while Arc::strong_count(&producer) > 1 {
-                producer.poll(SERVE_INTERVAL);
-            }
-            let started = Instant::now();
-            while producer.in_flight_count() > 0 && started.elapsed() < LAST_REPORTS {
-                producer.poll(SERVE_INTERVAL);
-            }
-        })
+    thread::Builder::new().name("dionysus-publish".into()).spawn(move || {
+        while Arc::strong_count(&producer) > 1 {
+            producer.poll(SERVE_INTERVAL);
+        }
+        let started = Instant::now();
+        while producer.in_flight_count() > 0 && started.elapsed() < LAST_REPORTS {
+            producer.poll(SERVE_INTERVAL);
+        }
+    })
 }
 
 /// Blocks for up to `timeout`.
@@ -73,9 +71,7 @@ pub(super) fn count_partitions<C: ClientContext>(
     topic: &str,
     timeout: Duration,
 ) -> Result<u32, Code> {
-    let metadata = client
-        .fetch_metadata(Some(topic), timeout)
-        .map_err(|e| Code::of(&e))?;
+    let metadata = client.fetch_metadata(Some(topic), timeout).map_err(|e| Code::of(&e))?;
     let unknown = Code(RDKafkaErrorCode::UnknownTopicOrPartition);
     let found = metadata.topics().first().ok_or(unknown)?;
     if let Some(error) = found.error() {

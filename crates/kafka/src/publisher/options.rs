@@ -97,14 +97,8 @@ impl PublisherOptions {
             ("message.timeout.ms", millis(self.message_timeout)),
             ("partitioner", "consistent_random".into()),
             ("allow.auto.create.topics", "false".into()),
-            (
-                "queue.buffering.max.kbytes",
-                (self.queue_bytes / 1024).max(1).to_string(),
-            ),
-            (
-                "queue.buffering.max.messages",
-                self.queue_messages.max(1).to_string(),
-            ),
+            ("queue.buffering.max.kbytes", (self.queue_bytes / 1024).max(1).to_string()),
+            ("queue.buffering.max.messages", self.queue_messages.max(1).to_string()),
             ("linger.ms", self.linger.as_millis().to_string()),
             ("batch.size", self.batch_bytes.max(1).to_string()),
             ("compression.type", self.compression.as_str().into()),

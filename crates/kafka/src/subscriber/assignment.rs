@@ -6,11 +6,15 @@ use std::time::Duration;
 use rdkafka::consumer::Consumer;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::message::Message;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 
 use super::native::Context;
 use super::{Inner, PartitionBatch, Record, SubscriberEvent, TopicPartition};
 use crate::{ClientConfig, Code, Error};
+
+/// How long one seek may take; it involves no broker.
+const SEEK_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// What this subscriber holds. Small (a member has tens of partitions), hence a list.
 #[derive(Default)]
@@ -26,13 +30,15 @@ struct Assigned {
     partition: i32,
     /// Tells this assignment from an earlier one of the same partition.
     generation: u64,
-    /// Present once started.
+    /// librdkafka knows of it.
+    fetched: bool,
+    /// Where librdkafka puts its messages and errors.
     queue: Option<PartitionQueue<Context>>,
+    /// What is in the queue is what the caller asked for.
+    runs: bool,
     paused: bool,
-    /// Offset of the next record; what lies below is outdated.
+    /// Offset of the next record, as far as known.
     position: i64,
-    /// Taken and not yet returned: messages that came through the consumer queue.
-    records: Vec<Record>,
 }
 
 /// What one call of `next` may still take.
@@ -52,77 +58,61 @@ impl Assignment {
         partition: i32,
         paused: bool,
     ) -> Result<(), Error> {
-        self.find(topic, partition)
-            .map(|found| found.paused = paused)
+        self.find(topic, partition).map(|found| found.paused = paused)
     }
 
-    /// A message that came through the consumer queue: kept if its partition runs, else it will be fetched again.
-    pub(super) fn stray(&mut self, message: &BorrowedMessage<'_>) {
-        if let Ok(found) = self.find(message.topic(), message.partition())
-            && found.queue.is_some()
-        {
-            found.take(message);
+    pub(super) fn add(&mut self, assigned: &[TopicPartition]) {
+        for TopicPartition { topic, partition } in assigned {
+            self.generations += 1;
+            self.partitions.push(Assigned {
+                topic: topic.clone(),
+                partition: *partition,
+                generation: self.generations,
+                fetched: false,
+                queue: None,
+                runs: false,
+                paused: false,
+                position: 0,
+            });
         }
     }
 
-    /// Gives a partition its own queue and the position that was sought. librdkafka forwards a partition to the
-    /// consumer queue when its fetcher starts, which is certain only once it could be sought: hence here.
+    /// Forgets partitions; those that librdkafka has to forget, too.
+    pub(super) fn remove(&mut self, gone: &[TopicPartition]) -> TopicPartitionList {
+        let mut fetched = TopicPartitionList::new();
+        self.partitions.retain(|held| {
+            let goes = gone.iter().any(|g| g.topic == held.topic && g.partition == held.partition);
+            if goes && held.fetched {
+                fetched.add_partition(&held.topic, held.partition);
+            }
+            !goes
+        });
+        fetched
+    }
+
+    pub(super) fn close_queues(&mut self) {
+        for held in &mut self.partitions {
+            held.queue = None;
+        }
+    }
+
+    /// One attempt to let a partition run from `at`; the inner error may be worth another one.
+    ///
+    /// The partition stays paused in librdkafka until it has a queue of its own, and that it can have only once its fetcher is
+    /// started (which points it at the common queue): a seek succeeds from then on.
     pub(super) fn start(
         &mut self,
         inner: &Inner,
         topic: &str,
         partition: i32,
         generation: u64,
-        position: i64,
-    ) -> Result<(), Error> {
+        at: Offset,
+    ) -> Result<Result<(), KafkaError>, Error> {
         let found = self.find(topic, partition)?;
-        let gone = || Error::NotAssigned {
-            topic: topic.to_owned(),
-            partition,
-        };
         if found.generation != generation {
-            return Err(gone());
+            return Err(Error::NotAssigned { topic: topic.to_owned(), partition });
         }
-        if found.queue.is_none() {
-            let mut queue = inner
-                .consumer
-                .split_partition_queue(topic, partition)
-                .ok_or_else(gone)?;
-            let wake_up = Arc::clone(&inner.ready);
-            queue.set_nonempty_callback(move || wake_up.notify_one());
-            found.queue = Some(queue);
-        }
-        found.position = position;
-        found.records.clear();
-        found.paused = false;
-        Ok(())
-    }
-
-    fn apply(&mut self, event: &SubscriberEvent) {
-        match event {
-            SubscriberEvent::Assigned(partitions) => {
-                for TopicPartition { topic, partition } in partitions {
-                    self.generations += 1;
-                    self.partitions.push(Assigned {
-                        topic: topic.clone(),
-                        partition: *partition,
-                        generation: self.generations,
-                        queue: None,
-                        paused: false,
-                        position: 0,
-                        records: Vec::new(),
-                    });
-                }
-            }
-            SubscriberEvent::Revoked(gone) | SubscriberEvent::Lost(gone) => {
-                self.partitions.retain(|held| {
-                    !gone
-                        .iter()
-                        .any(|g| g.topic == held.topic && g.partition == held.partition)
-                });
-            }
-            SubscriberEvent::Batch(_) => {}
-        }
+        Ok(found.start(inner, at))
     }
 
     fn batches(
@@ -132,20 +122,17 @@ impl Assignment {
     ) -> (Vec<SubscriberEvent>, Vec<Error>) {
         let (mut events, mut failures) = (Vec::new(), Vec::new());
         let count = self.partitions.len();
-        self.turn = if count == 0 {
-            0
-        } else {
-            (self.turn + 1) % count
-        };
+        self.turn = if count == 0 { 0 } else { (self.turn + 1) % count };
         let (behind, first) = self.partitions.split_at_mut(self.turn);
-        for held in first.iter_mut().chain(behind).filter(|held| !held.paused) {
-            failures.extend(held.fill(room, config));
-            if let Some(last) = held.records.last() {
+        for held in first.iter_mut().chain(behind).filter(|held| held.runs && !held.paused) {
+            let (records, failure) = held.read(room, config);
+            failures.extend(failure);
+            if let Some(last) = records.last() {
                 events.push(SubscriberEvent::Batch(PartitionBatch {
                     topic: held.topic.clone(),
                     partition: held.partition,
                     next_offset: last.offset + 1,
-                    records: std::mem::take(&mut held.records),
+                    records,
                 }));
             }
             if room.is_used_up() {
@@ -159,42 +146,65 @@ impl Assignment {
         self.partitions
             .iter_mut()
             .find(|held| held.partition == partition && held.topic == topic)
-            .ok_or_else(|| Error::NotAssigned {
-                topic: topic.to_owned(),
-                partition,
-            })
+            .ok_or_else(|| Error::NotAssigned { topic: topic.to_owned(), partition })
     }
 }
 
 impl Assigned {
-    /// Empties the queue into `records`; the error it met, if any.
-    fn fill(&mut self, room: &mut Room, config: &ClientConfig) -> Option<Error> {
-        for record in &self.records {
-            room.take(record.bytes());
+    fn start(&mut self, inner: &Inner, at: Offset) -> Result<(), KafkaError> {
+        let consumer = &inner.consumer;
+        let mut place = TopicPartitionList::with_capacity(1);
+        place.add_partition_offset(&self.topic, self.partition, at)?;
+        if !self.fetched {
+            // Only what librdkafka has a queue for can be paused.
+            self.split(inner)?;
+            consumer.pause(&place)?;
+            outcome(&place)?;
+            place.set_all_offsets(at)?;
+            consumer.incremental_assign(&place)?;
+            self.fetched = true;
         }
-        let queue = self.queue.take()?;
-        let mut failure = None;
-        while !room.is_used_up() && failure.is_none() {
-            match queue.poll(Duration::ZERO) {
-                None => break,
-                Some(Ok(message)) => room.take(self.take(&message)),
-                Some(Err(error)) => failure = self.failure(&error, config),
-            }
+        outcome(&consumer.seek_partitions(place.clone(), SEEK_TIMEOUT)?)?;
+        if self.queue.is_none() {
+            let mut queue = self.split(inner)?;
+            let wake_up = Arc::clone(&inner.ready);
+            queue.set_nonempty_callback(move || wake_up.notify_one());
+            self.queue = Some(queue);
         }
-        self.queue = Some(queue);
-        failure
+        consumer.resume(&place)?;
+        self.position = if let Offset::Offset(offset) = at { offset } else { 0 };
+        (self.runs, self.paused) = (true, false);
+        Ok(())
     }
 
-    /// Bytes taken; 0 for an outdated message.
-    fn take(&mut self, message: &BorrowedMessage<'_>) -> usize {
-        if message.offset() < self.position {
-            return 0;
+    fn split(&self, inner: &Inner) -> Result<PartitionQueue<Context>, KafkaError> {
+        let unknown = || KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition);
+        inner.consumer.split_partition_queue(&self.topic, self.partition).ok_or_else(unknown)
+    }
+
+    /// What has been fetched, as far as there is room, and the error behind it, if any.
+    fn read(&mut self, room: &mut Room, config: &ClientConfig) -> (Vec<Record>, Option<Error>) {
+        let mut records = Vec::new();
+        let Some(queue) = &self.queue else { return (records, None) };
+        while !room.is_used_up() {
+            match queue.poll(Duration::ZERO) {
+                None => break,
+                // librdkafka may go back to the beginning once more if it is sought while it asks where that is.
+                Some(Ok(message)) if message.offset() < self.position => {}
+                Some(Ok(message)) => {
+                    let record = Record::of(&message);
+                    room.take(record.bytes());
+                    self.position = record.offset + 1;
+                    records.push(record);
+                }
+                Some(Err(error)) => {
+                    if let Some(failure) = self.failure(&error, config) {
+                        return (records, Some(failure));
+                    }
+                }
+            }
         }
-        let record = Record::of(message);
-        let bytes = record.bytes();
-        self.position = record.offset + 1;
-        self.records.push(record);
-        bytes
+        (records, None)
     }
 
     fn failure(&self, error: &KafkaError, config: &ClientConfig) -> Option<Error> {
@@ -214,6 +224,11 @@ impl Assigned {
             _ => Some(Error::about_topic(config, &self.topic, code)),
         }
     }
+}
+
+/// What became of the one partition of a list.
+fn outcome(list: &TopicPartitionList) -> Result<(), KafkaError> {
+    list.elements().first().map_or(Ok(()), TopicPartitionListElem::error)
 }
 
 impl Room {
@@ -238,19 +253,13 @@ impl Inner {
         let mut assignment = self.assignment();
         let rebalances = self.consumer.context().take_rebalances();
         if !rebalances.is_empty() {
-            for event in &rebalances {
-                assignment.apply(event);
-            }
             return Ok(rebalances);
         }
         let mut waiting = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(failure) = waiting.pop_front() {
             return Err(failure);
         }
-        let mut room = Room {
-            records: max_records,
-            bytes: max_bytes,
-        };
+        let mut room = Room { records: max_records, bytes: max_bytes };
         let (events, failures) = assignment.batches(&mut room, &self.config);
         waiting.extend(failures);
         match waiting.pop_front() {

@@ -1,9 +1,9 @@
 //! Reading topics as a member of a consumer group.
 //!
 //! The group decides *who* reads a partition; *where* to read is the caller's, since progress is stored in Postgres
-//! together with its effect. So a newly assigned partition is paused inside the rebalance callback, before anything of
-//! it can be delivered; the caller loads its offset and calls [`Subscriber::start_at`]. Kafka's own committed offsets are
-//! written for lag tools and never read.
+//! together with its effect. So a newly assigned partition is not fetched at all: the caller loads its offset and calls
+//! [`Subscriber::start_at`], which is when librdkafka learns of it. Kafka's own committed offsets are written for lag tools and
+//! never read.
 //!
 //! Each partition has a queue of its own in librdkafka: bounded, fetched ahead, and known by name when an error comes out
 //! of it. [`Subscriber::next`] empties those queues into one batch per partition; a partition that is
@@ -21,7 +21,7 @@ mod options;
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
@@ -55,10 +55,8 @@ pub struct Subscriber {
     closing: bool,
 }
 
-/// What blocking requests share with the subscriber. Fields in order of destruction: a consumer cannot close while
-/// queues of its partitions exist.
+/// What blocking requests share with the subscriber.
 struct Inner {
-    assignment: Mutex<Assignment>,
     failures: Mutex<VecDeque<Error>>,
     ready: Arc<Notify>,
     consumer: Arc<BaseConsumer<Context>>,
@@ -73,15 +71,13 @@ impl Subscriber {
     /// [`Error::Client`].
     pub fn new(config: &ClientConfig, options: &SubscriberOptions) -> Result<Self, Error> {
         let native = config.native(SubscriberOptions::defaults(), options.owned())?;
-        let mut consumer: BaseConsumer<Context> = native
-            .create_with_context(Context::default())
-            .map_err(ClientConfig::refused)?;
+        let mut consumer: BaseConsumer<Context> =
+            native.create_with_context(Context::default()).map_err(ClientConfig::refused)?;
         let ready = Arc::new(Notify::new());
         let wake_up = Arc::clone(&ready);
         consumer.set_nonempty_callback(move || wake_up.notify_one());
         Ok(Self {
             inner: Arc::new(Inner {
-                assignment: Mutex::default(),
                 failures: Mutex::default(),
                 ready,
                 consumer: Arc::new(consumer),
@@ -101,10 +97,7 @@ impl Subscriber {
         self.inner
             .consumer
             .subscribe(&names)
-            .map_err(|error| Error::Read {
-                reason: error.to_string(),
-                source: Code::of(&error),
-            })
+            .map_err(|error| Error::Read { reason: error.to_string(), source: Code::of(&error) })
     }
 
     /// The next events: changes of the assignment, or what has been fetched, at most one batch per partition, in all at
@@ -139,7 +132,7 @@ impl Subscriber {
         }
     }
 
-    /// Lets an assigned partition run from a position, resumed. Also rewinds one that runs already.
+    /// Lets an assigned partition run from a position, not paused. Also rewinds one that runs already.
     ///
     /// # Cancel safety
     /// Safe to drop, but the partition may start nevertheless.
@@ -167,9 +160,7 @@ impl Subscriber {
     /// # Errors
     /// [`Error::NotAssigned`].
     pub fn resume(&self, topic: &str, partition: i32) -> Result<(), Error> {
-        self.inner
-            .assignment()
-            .set_paused(topic, partition, false)?;
+        self.inner.assignment().set_paused(topic, partition, false)?;
         self.inner.ready.notify_one();
         Ok(())
     }
@@ -184,10 +175,7 @@ impl Subscriber {
         offsets
             .add_partition_offset(topic, partition, Offset::Offset(next_offset))
             .and_then(|()| self.inner.consumer.commit(&offsets, CommitMode::Async))
-            .map_err(|error| Error::Topic {
-                topic: topic.to_owned(),
-                source: Code::of(&error),
-            })
+            .map_err(|error| Error::Topic { topic: topic.to_owned(), source: Code::of(&error) })
     }
 
     /// First offset in a partition's log, and the one behind its last committed message.
@@ -228,10 +216,8 @@ impl Drop for Subscriber {
 }
 
 impl Inner {
-    fn assignment(&self) -> std::sync::MutexGuard<'_, Assignment> {
-        self.assignment
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn assignment(&self) -> MutexGuard<'_, Assignment> {
+        self.consumer.context().assignment()
     }
 
     fn watermarks(&self, topic: &str, partition: i32) -> Result<(i64, i64), Error> {
@@ -241,10 +227,15 @@ impl Inner {
     }
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Each queue holds the consumer, which holds them.
+        self.assignment().close_queues();
+    }
+}
+
 impl fmt::Debug for Subscriber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscriber")
-            .field("config", &self.inner.config)
-            .finish_non_exhaustive()
+        f.debug_struct("Subscriber").field("config", &self.inner.config).finish_non_exhaustive()
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,21 +15,20 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 use rdkafka::types::RDKafkaRespErr;
 
+use super::assignment::Assignment;
 use super::{Inner, Record, StartAt, SubscriberEvent, TopicPartition};
 use crate::{Code, Error, log};
 
-/// How long a partition may take to become seekable: librdkafka first stops those that were taken away.
-const SEEK_PATIENCE: Duration = Duration::from_secs(10);
-
-/// How long one attempt to seek may take.
-const SEEK_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a partition may take to start: librdkafka first stops those that were taken away.
+const START_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Between two attempts.
-const SEEK_INTERVAL: Duration = Duration::from_millis(10);
+const START_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Collects what callbacks say until [`Inner::collect`] looks. All of them run on the thread that polls.
 #[derive(Default)]
 pub(super) struct Context {
+    assignment: Mutex<Assignment>,
     rebalances: Mutex<VecDeque<SubscriberEvent>>,
     /// The words that came with the error that is returned next.
     reason: Mutex<String>,
@@ -38,11 +37,12 @@ pub(super) struct Context {
 }
 
 impl Context {
+    pub(super) fn assignment(&self) -> MutexGuard<'_, Assignment> {
+        self.assignment.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn take_rebalances(&self) -> Vec<SubscriberEvent> {
-        let mut rebalances = self
-            .rebalances
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut rebalances = self.rebalances.lock().unwrap_or_else(PoisonError::into_inner);
         rebalances.drain(..).collect()
     }
 
@@ -73,6 +73,11 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {
+    /// Takes note, and hands nothing to librdkafka yet: a partition that it does not know it cannot fetch. It learns of it, with
+    /// the place to begin, in [`Assignment::start`].
+    ///
+    /// The obvious alternative, to assign the partitions paused and to seek them later, has a race: librdkafka asks its broker for
+    /// the place of a partition that has none, and an answer that comes after the seek makes it ask, and begin, there again.
     fn rebalance(
         &self,
         consumer: &BaseConsumer<Self>,
@@ -81,34 +86,27 @@ impl ConsumerContext for Context {
     ) {
         self.count();
         let named = name(partitions);
-        let nothing = named.is_empty();
+        // Held until librdkafka has answered, or a partition could start while it is taken away.
+        let mut assignment = self.assignment();
         let assigned = err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
-        let (event, done) = if assigned {
-            (
-                SubscriberEvent::Assigned(named),
-                assign_paused(consumer, partitions),
-            )
-        } else if consumer.assignment_lost() {
-            (
-                SubscriberEvent::Lost(named),
-                consumer.incremental_unassign(partitions),
-            )
+        let lost = !assigned && consumer.assignment_lost();
+        let done = if assigned {
+            assignment.add(&named);
+            consumer.incremental_assign(&TopicPartitionList::new())
         } else {
-            (
-                SubscriberEvent::Revoked(named),
-                consumer.incremental_unassign(partitions),
-            )
+            consumer.incremental_unassign(&assignment.remove(&named))
         };
         if let Err(error) = done {
             tracing::error!(%error, "rebalance cannot be answered");
         }
         // A cooperative group says so, too, when nothing changes for this member.
-        if !nothing {
-            let mut rebalances = self
-                .rebalances
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            rebalances.push_back(event);
+        if !named.is_empty() {
+            let mut rebalances = self.rebalances.lock().unwrap_or_else(PoisonError::into_inner);
+            rebalances.push_back(match (assigned, lost) {
+                (true, _) => SubscriberEvent::Assigned(named),
+                (false, true) => SubscriberEvent::Lost(named),
+                (false, false) => SubscriberEvent::Revoked(named),
+            });
         }
     }
 
@@ -118,20 +116,6 @@ impl ConsumerContext for Context {
             tracing::debug!(%error, "offsets for lag tools are not committed");
         }
     }
-}
-
-/// Takes partitions without letting them run. Any explicit position will do, since they stay paused until they are
-/// sought; without one librdkafka would ask the group for an offset that does not exist.
-///
-/// Pausing after assigning is early enough: it outdates whatever is fetched, and nothing can be delivered before this
-/// callback has returned.
-fn assign_paused(
-    consumer: &BaseConsumer<Context>,
-    partitions: &mut TopicPartitionList,
-) -> KafkaResult<()> {
-    partitions.set_all_offsets(Offset::Beginning)?;
-    consumer.incremental_assign(partitions)?;
-    consumer.pause(partitions)
 }
 
 fn name(partitions: &TopicPartitionList) -> Vec<TopicPartition> {
@@ -161,10 +145,7 @@ fn headers_of(message: &BorrowedMessage<'_>) -> Vec<(String, Vec<u8>)> {
     };
     let read = |index| {
         let header = headers.try_get(index)?;
-        Some((
-            header.key.to_owned(),
-            header.value.unwrap_or_default().to_vec(),
-        ))
+        Some((header.key.to_owned(), header.value.unwrap_or_default().to_vec()))
     };
     (0..headers.count())
         .filter_map(|index| {
@@ -184,20 +165,17 @@ fn headers_of(message: &BorrowedMessage<'_>) -> Vec<(String, Vec<u8>)> {
 }
 
 impl Inner {
-    /// Serves callbacks and empties the consumer queue: errors that belong to no partition, and messages fetched before
-    /// a partition had its own queue.
+    /// Serves callbacks and empties the consumer queue of errors that belong to no partition. Messages in it would have been
+    /// fetched before their partition was sought, and come again.
     pub(super) fn serve(&self) {
         let context = self.consumer.context();
         loop {
             let before = context.served.load(Ordering::Relaxed);
             match self.consumer.poll(Duration::ZERO) {
-                Some(Ok(message)) => self.assignment().stray(&message),
+                Some(Ok(_)) => {}
                 Some(Err(error)) => {
                     let failure = self.failure(&error, context.take_reason());
-                    self.failures
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .extend(failure);
+                    self.failures.lock().unwrap_or_else(PoisonError::into_inner).extend(failure);
                 }
                 None if context.served.load(Ordering::Relaxed) == before => return,
                 None => {}
@@ -209,10 +187,7 @@ impl Inner {
     fn failure(&self, error: &KafkaError, reason: String) -> Option<Error> {
         let source = Code::of(error);
         if let Some((code, reason)) = self.consumer.client().fatal_error() {
-            return Some(Error::Fatal {
-                reason,
-                source: Code(code),
-            });
+            return Some(Error::Fatal { reason, source: Code(code) });
         }
         match source.0 {
             // One broker, or one connection: others may do. Polled too late: the event `Lost` says it.
@@ -223,9 +198,7 @@ impl Inner {
             | RDKafkaErrorCode::PollExceeded => None,
             RDKafkaErrorCode::AllBrokersDown => Some(Error::unreachable(&self.config, source)),
             _ if source.is_unknown_topic() => Some(match missing_topic(&reason) {
-                Some(topic) => Error::UnknownTopic {
-                    topic: topic.to_owned(),
-                },
+                Some(topic) => Error::UnknownTopic { topic: topic.to_owned() },
                 None => Error::Read { reason, source },
             }),
             _ => Some(Error::Read { reason, source }),
@@ -235,66 +208,34 @@ impl Inner {
     /// Blocks; see [`Subscriber::start_at`](super::Subscriber::start_at).
     pub(super) fn start(&self, topic: &str, partition: i32, at: StartAt) -> Result<(), Error> {
         let generation = self.assignment().generation(topic, partition)?;
-        let (raw, position) = match at {
-            StartAt::Beginning => (Offset::Beginning, 0),
+        let begin = match at {
+            StartAt::Beginning => Offset::Beginning,
             StartAt::Offset(offset) => {
                 let (low, high) = self.watermarks(topic, partition)?;
                 if !(low..=high).contains(&offset) {
                     let topic = topic.to_owned();
                     let log = Some((low, high));
-                    return Err(Error::OffsetOutsideLog {
-                        topic,
-                        partition,
-                        offset,
-                        log,
-                    });
+                    return Err(Error::OffsetOutsideLog { topic, partition, offset, log });
                 }
-                (Offset::Offset(offset), offset)
+                Offset::Offset(offset)
             }
         };
-        self.seek(topic, partition, raw, generation)?;
-        self.assignment()
-            .start(self, topic, partition, generation, position)?;
-        self.run(topic, partition)
+        self.begin(topic, partition, generation, begin)
     }
 
-    fn run(&self, topic: &str, partition: i32) -> Result<(), Error> {
-        let mut partitions = TopicPartitionList::with_capacity(1);
-        partitions.add_partition(topic, partition);
-        self.consumer
-            .resume(&partitions)
-            .map_err(|error| Error::Topic {
-                topic: topic.to_owned(),
-                source: Code::of(&error),
-            })?;
-        self.ready.notify_one();
-        Ok(())
-    }
-
-    fn seek(&self, topic: &str, partition: i32, to: Offset, generation: u64) -> Result<(), Error> {
-        let deadline = Instant::now() + SEEK_PATIENCE;
+    fn begin(&self, topic: &str, partition: i32, generation: u64, at: Offset) -> Result<(), Error> {
+        let deadline = Instant::now() + START_PATIENCE;
         loop {
-            let mut list = TopicPartitionList::with_capacity(1);
-            let sought = list
-                .add_partition_offset(topic, partition, to)
-                .and_then(|()| self.consumer.seek_partitions(list, SEEK_TIMEOUT))
-                .and_then(|list| {
-                    list.elements()
-                        .first()
-                        .map_or(Ok(()), TopicPartitionListElem::error)
-                });
-            let Err(error) = sought else { return Ok(()) };
-            // A rebalance may be what keeps it from being sought.
-            if self.assignment().generation(topic, partition)? != generation {
-                return Err(Error::NotAssigned {
-                    topic: topic.to_owned(),
-                    partition,
-                });
-            }
+            // The lock is given up between attempts: a rebalance may be what keeps the partition from starting.
+            let attempt = self.assignment().start(self, topic, partition, generation, at)?;
+            let Err(error) = attempt else {
+                self.ready.notify_one();
+                return Ok(());
+            };
             let code = Code::of(&error);
             let waits = matches!(
                 code.0,
-                // `Fail`: rdkafka gives the name of the code as text only, and the whole request fails by time-out only.
+                // `Fail`: rdkafka has the code of a whole request as text only, and it fails by time-out only.
                 RDKafkaErrorCode::State
                     | RDKafkaErrorCode::PreviousInProgress
                     | RDKafkaErrorCode::OperationTimedOut
@@ -303,7 +244,7 @@ impl Inner {
             if !waits || Instant::now() >= deadline {
                 return Err(Error::about_topic(&self.config, topic, code));
             }
-            thread::sleep(SEEK_INTERVAL);
+            thread::sleep(START_INTERVAL);
         }
     }
 }
@@ -333,39 +274,23 @@ mod tests {
     async fn a_position_that_leaves_the_log_while_reading_is_an_error_that_names_it() {
         let config = ClientConfig::new(dionysus_embedded::testing::brokers().await);
         let name = dionysus_embedded::testing::topic("outside");
-        let topic = NewTopic {
-            name: name.clone(),
-            partitions: 1,
-            ..NewTopic::default()
-        };
-        Admin::new(&config)
-            .unwrap()
-            .create_topics(&[topic])
-            .await
-            .unwrap();
+        let topic = NewTopic { name: name.clone(), partitions: 1, ..NewTopic::default() };
+        Admin::new(&config).unwrap().create_topics(&[topic]).await.unwrap();
         let subscriber = Subscriber::new(&config, &SubscriberOptions::new(&name)).unwrap();
         subscriber.subscribe(std::slice::from_ref(&name)).unwrap();
         let wait = Duration::from_secs(30);
         let events = subscriber.next(1, 1, wait).await.unwrap();
-        assert!(
-            matches!(events[..], [SubscriberEvent::Assigned(_)]),
-            "{events:?}"
-        );
+        assert!(matches!(events[..], [SubscriberEvent::Assigned(_)]), "{events:?}");
 
         // What `start_at` does, without its look at the log: as if retention had passed by since.
         let inner = Arc::clone(&subscriber.inner);
         let topic = name.clone();
         let started = tokio::task::spawn_blocking(move || {
             let generation = inner.assignment().generation(&topic, 0)?;
-            inner.seek(&topic, 0, Offset::Offset(5), generation)?;
-            inner.assignment().start(&inner, &topic, 0, generation, 5)?;
-            inner.run(&topic, 0)
+            inner.begin(&topic, 0, generation, Offset::Offset(5))
         });
         started.await.unwrap().unwrap();
         let error = subscriber.next(1, 1, wait).await.unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            format!("offset 5 of {name}[0] lies outside the log")
-        );
+        assert_eq!(error.to_string(), format!("offset 5 of {name}[0] lies outside the log"));
     }
 }
