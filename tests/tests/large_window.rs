@@ -35,7 +35,7 @@ async fn a_relay_that_is_killed_inside_a_large_window_goes_on_inside_it() -> Res
     let started = Instant::now();
     append(&mut conn, &scene.topic, "a", ROWS).await?;
     figure(format_args!("{ROWS} rows appended by one statement in {:.1?}", started.elapsed()));
-    let verdict = scene.kill_inside().await?;
+    let verdict = scene.kill_inside(25).await?;
     report("one transaction", &verdict);
     verdict.ensure_sound()?;
     ensure!(verdict.duplicates < REPEATED_MAX, "{} records were repeated", verdict.duplicates);
@@ -45,14 +45,14 @@ async fn a_relay_that_is_killed_inside_a_large_window_goes_on_inside_it() -> Res
     append(&mut long, &scene.topic, "b", 1).await?;
     append(&mut conn, &scene.topic, "a", 1).await?;
     let mut relay = scene.relay()?;
-    drained_but(&scene, 0).await;
+    drained(&scene.database.pool, LIMIT).await;
     ensure!(relay.terminate(Duration::from_secs(10)).await? == 0, "the relay did not end well");
     for _ in 0..10 {
         append(&mut long, &scene.topic, "b", INTERLEAVED / 20).await?;
         append(&mut conn, &scene.topic, "a", INTERLEAVED / 20).await?;
     }
     long.commit().await?;
-    let verdict = scene.kill_inside().await?;
+    let verdict = scene.kill_inside(1).await?;
     report("one long transaction among short ones", &verdict);
     verdict.ensure_sound()?;
     ensure!(verdict.duplicates < 2 * REPEATED_MAX, "{} records were repeated", verdict.duplicates);
@@ -74,14 +74,14 @@ impl Scene {
         RelayProcess::new(&self.database.url, &self.brokers).start()
     }
 
-    /// Runs a relay, kills it in the middle of the window, and lets another one finish.
-    async fn kill_inside(&self) -> Result<Verdict> {
+    /// Runs a relay, kills it when its stored place has passed so many hundredths of the window, and lets another one finish.
+    async fn kill_inside(&self, percent: i64) -> Result<Verdict> {
         let relay = self.relay()?;
         let (first, last) = self.window().await?;
-        let middle = first + (last - first) / 3;
+        let inside = first + (last - first) * percent / 100;
         let killed_at = eventually_within(LIMIT, "the relay to be inside the window", || async {
             let place: Option<i64> = self.place().await.ok()?;
-            place.filter(|place| *place > middle)
+            place.filter(|place| *place > inside)
         })
         .await;
         let memory = relay.peak_memory()?;
@@ -120,11 +120,6 @@ impl Scene {
     async fn place(&self) -> Result<Option<i64>> {
         Ok(query_scalar("select window_seq from dionysus.lanes").fetch_one(&self.database.pool).await?)
     }
-}
-
-/// Waits until the lane has passed all committed rows.
-async fn drained_but(scene: &Scene, _open: i64) {
-    drained(&scene.database.pool, LIMIT).await;
 }
 
 async fn register(conn: &mut PgConnection, topic: &str) -> Result<()> {

@@ -170,6 +170,7 @@ async fn a_subscriber_says_that_no_broker_answers_and_goes_on_when_one_does() {
 
 #[tokio::test]
 async fn a_second_member_takes_partitions_over_and_the_first_keeps_the_rest() {
+    let t0=Instant::now();
     // Not on the embedded broker: a member that rejoins within 20 ms, as here, makes it forget the one that waits.
     let (cluster, config) = cluster();
     cluster.create_topic("v3_bookings", 4, 1).unwrap();
@@ -180,6 +181,7 @@ async fn a_second_member_takes_partitions_over_and_the_first_keeps_the_rest() {
     };
     let first = subscribed();
     assigned(&first, 4).await;
+    eprintln!("A {:?}", t0.elapsed());
     let second = subscribed();
     // Both must be served for the group to come to rest.
     let taking = tokio::spawn(async move {
@@ -193,6 +195,7 @@ async fn a_second_member_takes_partitions_over_and_the_first_keeps_the_rest() {
             other => panic!("{other:?}"),
         }
     };
+    eprintln!("B {:?}", t0.elapsed());
     assert_eq!(revoked.len(), 2);
     for TopicPartition { topic, partition } in &revoked {
         let error = first.start_at(topic, *partition, StartAt::Beginning).await.unwrap_err();
@@ -212,6 +215,8 @@ async fn a_second_member_takes_partitions_over_and_the_first_keeps_the_rest() {
     taken.sort();
     assert_eq!(revoked, taken);
     // Whoever leaves hands over at once.
+    eprintln!("C {:?}", t0.elapsed());
     second.close().await;
+    eprintln!("D {:?}", t0.elapsed());
     assert_eq!(assigned(&first, 2).await.len(), 2);
 }

@@ -172,13 +172,12 @@ impl Inner {
         loop {
             let before = context.served.load(Ordering::Relaxed);
             match self.consumer.poll(Duration::ZERO) {
-                Some(Ok(_)) => {}
                 Some(Err(error)) => {
                     let failure = self.failure(&error, context.take_reason());
                     self.failures.lock().unwrap_or_else(PoisonError::into_inner).extend(failure);
                 }
                 None if context.served.load(Ordering::Relaxed) == before => return,
-                None => {}
+                Some(Ok(_)) | None => {}
             }
         }
     }
