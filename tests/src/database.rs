@@ -50,10 +50,12 @@ pub async fn connect(url: &str, connections: u32) -> Result<PgPool> {
 /// # Errors
 /// When the database can't be read.
 pub async fn committed(pool: &PgPool, topic: &str) -> Result<Vec<Committed>> {
-    Ok(sqlx::query_as("select seq, event_id, key from dionysus.outbox where topic = $1 order by seq")
-        .bind(topic)
-        .fetch_all(pool)
-        .await?)
+    Ok(sqlx::query_as(
+        "select seq, event_id, key from dionysus.outbox where topic = $1 order by seq",
+    )
+    .bind(topic)
+    .fetch_all(pool)
+    .await?)
 }
 
 /// Waits until every lane's stored cursor has passed every committed row.

@@ -74,7 +74,12 @@ impl Verdict {
     /// # Errors
     /// When a guarantee was broken.
     pub fn ensure_sound(&self) -> anyhow::Result<()> {
-        anyhow::ensure!(self.is_sound(), "the history of {} committed rows is not sound:\n{}", self.committed, self.findings());
+        anyhow::ensure!(
+            self.is_sound(),
+            "the history of {} committed rows is not sound:\n{}",
+            self.committed,
+            self.findings()
+        );
         Ok(())
     }
 
@@ -104,8 +109,13 @@ impl History<'_> {
     /// Checks.
     #[must_use]
     pub fn check(&self) -> Verdict {
-        let known: HashMap<Uuid, &Committed> = self.committed.iter().map(|row| (row.event_id, row)).collect();
-        let mut verdict = Verdict { committed: self.committed.len(), records: self.log.len(), ..Verdict::default() };
+        let known: HashMap<Uuid, &Committed> =
+            self.committed.iter().map(|row| (row.event_id, row)).collect();
+        let mut verdict = Verdict {
+            committed: self.committed.len(),
+            records: self.log.len(),
+            ..Verdict::default()
+        };
         let mut appeared: HashMap<Uuid, i64> = HashMap::new();
         let mut keys: HashMap<&str, Key> = HashMap::new();
         for record in self.log {
@@ -114,7 +124,9 @@ impl History<'_> {
                 verdict.phantoms.push(record.version);
                 continue;
             }
-            keys.entry(&record.key).or_insert_with(|| Key::new(record.partition)).take(record, &mut verdict);
+            keys.entry(&record.key)
+                .or_insert_with(|| Key::new(record.partition))
+                .take(record, &mut verdict);
             if let Some(before) = appeared.insert(record.event_id, record.timestamp_ms) {
                 verdict.duplicates += 1;
                 let between = before..=record.timestamp_ms;
@@ -188,8 +200,10 @@ mod tests {
     /// Record `n` of the log has the timestamp `n`.
     fn check(committed: &[i64], log: &[i64], faults_ms: &[i64]) -> Verdict {
         let key = "Rental:1".to_owned();
-        let committed: Vec<_> =
-            committed.iter().map(|&seq| Committed { seq, event_id: event(seq), key: key.clone() }).collect();
+        let committed: Vec<_> = committed
+            .iter()
+            .map(|&seq| Committed { seq, event_id: event(seq), key: key.clone() })
+            .collect();
         let log: Vec<_> = log
             .iter()
             .zip(0..)

@@ -49,7 +49,12 @@ impl Process {
     ///
     /// # Errors
     /// When it was not built, can't be started, was killed by a signal, or does not end within `limit`.
-    pub async fn run(name: &str, arguments: &[&str], variables: &[(&str, &str)], limit: Duration) -> Result<Finished> {
+    pub async fn run(
+        name: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+        limit: Duration,
+    ) -> Result<Finished> {
         let mut command = command(name, arguments, variables)?;
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let output = tokio::time::timeout(limit, child.wait_with_output());
@@ -82,7 +87,11 @@ impl Process {
     /// # Errors
     /// When it has ended.
     pub async fn signal(&self, name: &str) -> Result<()> {
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.id()?.to_string()).status().await?;
+        let sent = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.id()?.to_string())
+            .status()
+            .await?;
         ensure!(sent.success(), "kill -{name} failed");
         Ok(())
     }
@@ -92,7 +101,9 @@ impl Process {
     /// # Errors
     /// When it does not end within `limit`, or was killed by a signal.
     pub async fn ended(&mut self, limit: Duration) -> Result<i32> {
-        let status = tokio::time::timeout(limit, self.child.wait()).await.context("the process goes on")??;
+        let status = tokio::time::timeout(limit, self.child.wait())
+            .await
+            .context("the process goes on")??;
         status.code().context("killed by a signal")
     }
 

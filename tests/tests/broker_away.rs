@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use dionysus::{Outbox, Relay, RelayOptions};
-use dionysus_e2e::{History, alone, committed, drained, figure, migrated_database, now_ms, read_log};
+use dionysus_e2e::{
+    History, alone, committed, drained, figure, migrated_database, now_ms, read_log,
+};
 use dionysus_embedded::{Kafka, KafkaOptions, testing};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -62,9 +64,13 @@ async fn a_broker_that_is_away_for_long_loses_and_inverts_nothing() -> Result<()
     // It may fail at any moment between these two.
     let faults_ms: Vec<_> = (gone_ms - 100..now_ms()).step_by(10).collect();
     for (topic, of) in topics(&namespace) {
-        let (committed, log) = (committed(&database.pool, &of).await?, read_log(&brokers, &topic).await?);
+        let (committed, log) =
+            (committed(&database.pool, &of).await?, read_log(&brokers, &topic).await?);
         let verdict = History { committed: &committed, log: &log, faults_ms: &faults_ms }.check();
-        figure(format_args!("{topic}: {} rows, {} repeated", verdict.committed, verdict.duplicates));
+        figure(format_args!(
+            "{topic}: {} rows, {} repeated",
+            verdict.committed, verdict.duplicates
+        ));
         verdict.ensure_sound()?;
     }
     kafka.stop().await;

@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use dionysus::{Outbox, OutboxOptions, Relay, RelayOptions};
-use dionysus_e2e::{History, Seed, Verdict, alone, committed, connect, drained, eventually, figure, now_ms, read_log};
+use dionysus_e2e::{
+    History, Seed, Verdict, alone, committed, connect, drained, eventually, figure, now_ms,
+    read_log,
+};
 use dionysus_embedded::{Postgres, PostgresOptions, testing};
 use rand::Rng as _;
 use rand::rngs::StdRng;
@@ -30,7 +33,10 @@ async fn no_committed_row_is_missing_after_crashes_of_postgres() -> Result<()> {
     let _turn = alone().await;
     let seed = Seed::of_run();
     let (reused, verdict) = crash_again_and_again(seed, false).await?;
-    figure(format_args!("{ROUNDS} crashes, {reused} ids used twice; {} rows, {} repeated", verdict.committed, verdict.duplicates));
+    figure(format_args!(
+        "{ROUNDS} crashes, {reused} ids used twice; {} rows, {} repeated",
+        verdict.committed, verdict.duplicates
+    ));
     ensure!(reused > 0, "no crash gave ids back, so this run has shown nothing");
     verdict.ensure_sound()
 }
@@ -41,14 +47,26 @@ async fn a_relay_that_keeps_its_cursors_over_a_reconnect_loses_rows() -> Result<
     let _turn = alone().await;
     let seed = Seed::of_run();
     let (reused, verdict) = crash_again_and_again(seed, true).await?;
-    figure(format_args!("{ROUNDS} crashes, {reused} ids used twice; {} of {} rows lost", verdict.missing.len(), verdict.committed));
-    ensure!(!verdict.missing.is_empty(), "nothing was lost: the crash test would not notice the fault that it is made for");
+    figure(format_args!(
+        "{ROUNDS} crashes, {reused} ids used twice; {} of {} rows lost",
+        verdict.missing.len(),
+        verdict.committed
+    ));
+    ensure!(
+        !verdict.missing.is_empty(),
+        "nothing was lost: the crash test would not notice the fault that it is made for"
+    );
     Ok(())
 }
 
 /// Returns how many transaction ids were given twice, and what lies in the log.
 async fn crash_again_and_again(seed: Seed, keeps_cursors: bool) -> Result<(u64, Verdict)> {
-    let mut server = Postgres::start(PostgresOptions { settings: settings(), durable: true, ..PostgresOptions::default() }).await?;
+    let mut server = Postgres::start(PostgresOptions {
+        settings: settings(),
+        durable: true,
+        ..PostgresOptions::default()
+    })
+    .await?;
     let url = server.create_database("crash").await?;
     let pool = connect(&url, 32).await?;
     dionysus_postgres::schema::migrate(&pool).await?;
@@ -86,7 +104,9 @@ async fn crash_again_and_again(seed: Seed, keeps_cursors: bool) -> Result<(u64, 
         server.crash().await;
         faults_ms.push(now_ms());
         server.restart().await?;
-        let after = eventually("the pool to reach the server", || async { next_id(&pool).await.ok() }).await;
+        let after =
+            eventually("the pool to reach the server", || async { next_id(&pool).await.ok() })
+                .await;
         reused += before.saturating_sub(after);
     }
     for id in 0..LAST_ROWS {
@@ -159,7 +179,11 @@ async fn save(outbox: &Outbox, id: i64, commits: bool) -> Result<()> {
     .fetch_one(&mut *tx)
     .await?;
     tx.updated(&rental)?;
-    if commits { tx.commit().await? } else { tx.rollback().await? }
+    if commits {
+        tx.commit().await?
+    } else {
+        tx.rollback().await?
+    }
     Ok(())
 }
 
@@ -176,7 +200,8 @@ async fn lose_ids(pool: &PgPool, count: u32) -> Result<()> {
 /// Waits until the relay has taken in a snapshot that is newer than this call: the read after it has begun.
 async fn relay_has_read(pool: &PgPool) -> Result<()> {
     for _ in 0..2 {
-        let now: chrono::DateTime<chrono::Utc> = query_scalar("select clock_timestamp()").fetch_one(pool).await?;
+        let now: chrono::DateTime<chrono::Utc> =
+            query_scalar("select clock_timestamp()").fetch_one(pool).await?;
         eventually("the relay to read", || async {
             query("select from pg_stat_activity where application_name like 'outbox-relay:%:reader' and query_start > $1")
                 .bind(now)
@@ -191,6 +216,8 @@ async fn relay_has_read(pool: &PgPool) -> Result<()> {
 
 /// The next transaction id.
 async fn next_id(pool: &PgPool) -> Result<u64> {
-    let text: String = query_scalar("select pg_snapshot_xmax(pg_current_snapshot())::text").fetch_one(pool).await?;
+    let text: String = query_scalar("select pg_snapshot_xmax(pg_current_snapshot())::text")
+        .fetch_one(pool)
+        .await?;
     Ok(text.parse()?)
 }

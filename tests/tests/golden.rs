@@ -35,7 +35,8 @@ async fn the_log_holds_the_recorded_messages_byte_by_byte() -> Result<()> {
     let brokers = testing::brokers().await;
     let namespace = testing::topic("v3");
     let topic = format!("{namespace}_notes");
-    let new = NewTopic { name: topic.clone(), partitions: PARTITIONS, replication: 1, config: [].into() };
+    let new =
+        NewTopic { name: topic.clone(), partitions: PARTITIONS, replication: 1, config: [].into() };
     Admin::new(&ClientConfig::new(&brokers))?.create_topics(&[new]).await?;
     let topology = Topology::builder()
         .integer_partition_keys()
@@ -57,7 +58,12 @@ async fn the_log_holds_the_recorded_messages_byte_by_byte() -> Result<()> {
 
     let mut log = read_log(&brokers, &topic).await?;
     log.sort_by_key(|record| record.version);
-    ensure!((log.len(), expected.len()) == (10, 8), "{} records for {} messages", log.len(), expected.len());
+    ensure!(
+        (log.len(), expected.len()) == (10, 8),
+        "{} records for {} messages",
+        log.len(),
+        expected.len()
+    );
     // The gem reads an instance when it publishes, and lost the two whose instance was deleted meanwhile. Ours carry the snapshots of their
     // transactions.
     for at in [8, 6] {
@@ -72,7 +78,12 @@ async fn the_log_holds_the_recorded_messages_byte_by_byte() -> Result<()> {
         ensure!(text(message, "topic")?.replacen("v3", &namespace, 1) == topic);
         ensure!(record.key == text(message, "key")?, "{} for {message}", record.key);
         let partition = message["partition_of_12"].as_i64().context("no partition")?;
-        ensure!(i64::from(record.partition) == partition, "{} in partition {}", record.key, record.partition);
+        ensure!(
+            i64::from(record.partition) == partition,
+            "{} in partition {}",
+            record.key,
+            record.partition
+        );
         let by_key = partition_of(text(message, "partition_key")?, PARTITIONS);
         ensure!(i64::from(by_key) == partition, "{by_key} for {message}");
     }
@@ -86,8 +97,9 @@ async fn run(outbox: &Outbox, step: &Value) -> Result<()> {
     for statement in statements.filter(|it| !matches!(*it, "BEGIN" | "COMMIT")) {
         let statement = statement.strip_suffix(" RETURNING \"id\"").unwrap_or(statement);
         let mut tx = outbox.begin().await?;
-        let note: Note =
-            sqlx::query_as(AssertSqlSafe(format!("{statement} returning *"))).fetch_one(&mut *tx).await?;
+        let note: Note = sqlx::query_as(AssertSqlSafe(format!("{statement} returning *")))
+            .fetch_one(&mut *tx)
+            .await?;
         match statement.split_whitespace().next() {
             _ if !publishes => {}
             Some("INSERT") => tx.created(&note)?,

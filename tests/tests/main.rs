@@ -1,7 +1,7 @@
 //! End to end: real Postgres, a real log, faults. Each test prints its seed and its figures.
 
-mod crash;
 mod broker_away;
+mod crash;
 mod golden;
 mod large_window;
 mod models;

@@ -5,7 +5,10 @@ use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgPool};
 
 /// A model whose table has the columns of [`create_tables`].
-pub(crate) trait Instance: Publishable + for<'r> FromRow<'r, PgRow> + Send + Sync + Unpin + 'static {}
+pub(crate) trait Instance:
+    Publishable + for<'r> FromRow<'r, PgRow> + Send + Sync + Unpin + 'static
+{
+}
 
 macro_rules! models {
     ($($name:ident, $table:literal;)*) => {$(

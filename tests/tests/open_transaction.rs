@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use dionysus::{Outbox, Relay, RelayOptions};
 use dionysus_e2e::{
-    History, alone, committed, connect, drained, eventually, figure, migrated_database, now_ms, read_log,
+    History, alone, committed, connect, drained, eventually, figure, migrated_database, now_ms,
+    read_log,
 };
 use dionysus_embedded::testing;
 use sqlx::{PgPool, query_as, query_scalar};
@@ -58,7 +59,9 @@ async fn a_transaction_held_open_delays_no_other_row_and_no_row_is_ever_updated(
     let rows = committed(&pool, topic).await?;
     History { committed: &rows, log: &log, faults_ms: &[] }.check().ensure_sound()?;
     let delays = delays(&committed_ms, &log)?;
-    figure(format_args!("{written} rows beside an open transaction, commit to hand-over: {delays}"));
+    figure(format_args!(
+        "{written} rows beside an open transaction, commit to hand-over: {delays}"
+    ));
     ensure!(delays.max_ms < DELAY_MAX_MS, "rows were delayed: {delays}");
 
     held.commit().await?;
@@ -118,13 +121,19 @@ struct Delays {
 
 impl std::fmt::Display for Delays {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "median {} ms, p99 {} ms, longest {} ms", self.median_ms, self.p99_ms, self.max_ms)
+        write!(
+            f,
+            "median {} ms, p99 {} ms, longest {} ms",
+            self.median_ms, self.p99_ms, self.max_ms
+        )
     }
 }
 
 fn delays(committed_ms: &HashMap<String, i64>, log: &[dionysus_e2e::LogRecord]) -> Result<Delays> {
     let delay = |record: &dionysus_e2e::LogRecord| {
-        let committed = committed_ms.get(&record.key).with_context(|| format!("{} was not committed", record.key))?;
+        let committed = committed_ms
+            .get(&record.key)
+            .with_context(|| format!("{} was not committed", record.key))?;
         Ok(record.timestamp_ms - committed)
     };
     let mut delays: Vec<_> = log.iter().map(delay).collect::<Result<_>>()?;
@@ -147,7 +156,9 @@ async fn insert_only(pool: &PgPool) -> Result<()> {
         (sums.0 >= rows).then_some(sums)
     })
     .await;
-    figure(format_args!("{rows} rows: {inserted} inserts, {updated} updates, {deleted} deletes over all leaves"));
+    figure(format_args!(
+        "{rows} rows: {inserted} inserts, {updated} updates, {deleted} deletes over all leaves"
+    ));
     ensure!((updated, deleted) == (0, 0), "the outbox is not insert-only");
     Ok(())
 }

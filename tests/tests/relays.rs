@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use dionysus::Outbox;
 use dionysus_e2e::{
-    History, MigratedDatabase, Process, RelayProcess, Verdict, alone, committed, drained, eventually, figure, migrated_database,
-    now_ms, read_log,
+    History, MigratedDatabase, Process, RelayProcess, Verdict, alone, committed, drained,
+    eventually, figure, migrated_database, now_ms, read_log,
 };
 use dionysus_embedded::testing;
 use dionysus_postgres::outbox::NewRow;
@@ -51,7 +51,8 @@ impl Pair {
     async fn add(&mut self) -> Result<()> {
         self.made += 1;
         let name = format!("relay-{}", self.made);
-        let process = RelayProcess { lease_ttl: TTL, ..RelayProcess::new(&self.database.url, &self.brokers) };
+        let process =
+            RelayProcess { lease_ttl: TTL, ..RelayProcess::new(&self.database.url, &self.brokers) };
         self.relays.insert(name.clone(), process.named(&name).start()?);
         let wanted: &[i64] = if self.relays.len() == 1 { &[3] } else { &[1, 2] };
         shared(&self.database.pool, wanted).await;
@@ -78,19 +79,26 @@ impl Pair {
 
     /// Waits for the next owner of the rentals.
     async fn succeeded(&self, epoch: i64) {
-        eventually("a successor", || async { self.epoch().await.ok().filter(|now| *now > epoch) }).await;
+        eventually("a successor", || async { self.epoch().await.ok().filter(|now| *now > epoch) })
+            .await;
     }
 
     /// The log's verdict, and for each of `moments_ms` how long it took from there to the first record that had not appeared before.
     async fn handovers(&self, moments_ms: &[i64]) -> Result<(Verdict, Vec<i64>)> {
         drained(&self.database.pool, Duration::from_secs(20)).await;
-        let (committed, mut log) = (committed(&self.database.pool, &self.topic).await?, read_log(&self.brokers, &self.topic).await?);
+        let (committed, mut log) = (
+            committed(&self.database.pool, &self.topic).await?,
+            read_log(&self.brokers, &self.topic).await?,
+        );
         let verdict = History { committed: &committed, log: &log, faults_ms: moments_ms }.check();
         log.sort_by_key(|record| record.timestamp_ms);
         let mut seen = std::collections::HashSet::new();
         log.retain(|record| seen.insert(record.event_id));
         let first_after = |moment: &i64| {
-            let record = log.iter().find(|record| record.timestamp_ms > *moment).context("nothing after the handover")?;
+            let record = log
+                .iter()
+                .find(|record| record.timestamp_ms > *moment)
+                .context("nothing after the handover")?;
             Ok(record.timestamp_ms - moment)
         };
         Ok((verdict, moments_ms.iter().map(first_after).collect::<Result<_>>()?))
@@ -222,7 +230,12 @@ async fn lanes_are_shared_evenly_by_as_many_relays_as_there_are() -> Result<()> 
 }
 
 fn registration(name: String) -> Registration {
-    Registration { name, namespace: "v3".into(), genesis_replica: false, topology: serde_json::json!({}) }
+    Registration {
+        name,
+        namespace: "v3".into(),
+        genesis_replica: false,
+        topology: serde_json::json!({}),
+    }
 }
 
 fn row(topic: &str, event_id: Uuid) -> NewRow<'_> {

@@ -22,11 +22,7 @@ pub(crate) fn target() -> PathBuf {
 /// `cargo` with these arguments, as a person would start it: without what cargo told us about this package.
 pub(crate) fn cargo<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command
-        .args(arguments)
-        .current_dir(workspace())
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
+    command.args(arguments).current_dir(workspace()).stdin(Stdio::null()).kill_on_drop(true);
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
@@ -38,10 +34,8 @@ pub(crate) fn cargo<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> 
 
 /// Runs it to its end.
 pub(crate) async fn run(command: &mut Command) -> Result<()> {
-    let status = command
-        .status()
-        .await
-        .with_context(|| format!("cannot start {}", name(command)))?;
+    let status =
+        command.status().await.with_context(|| format!("cannot start {}", name(command)))?;
     if !status.success() {
         bail!("{} ended with {status}", name(command));
     }
@@ -84,12 +78,7 @@ pub(crate) async fn watch(command: &mut Command, mut line: impl FnMut(&str)) -> 
 /// Program and arguments, as typed.
 pub(crate) fn name(command: &Command) -> String {
     let command = command.as_std();
-    let program = Path::new(command.get_program())
-        .file_stem()
-        .unwrap_or_default();
+    let program = Path::new(command.get_program()).file_stem().unwrap_or_default();
     let parts = std::iter::once(program).chain(command.get_args());
-    parts
-        .map(OsStr::to_string_lossy)
-        .collect::<Vec<_>>()
-        .join(" ")
+    parts.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }

@@ -51,19 +51,14 @@ struct Note {
 
 impl Note {
     fn lines(&self) -> String {
-        format!(
-            "{DATABASE_URL}={}\n{KAFKA_BROKERS}={}",
-            self.database_url, self.kafka_brokers
-        )
+        format!("{DATABASE_URL}={}\n{KAFKA_BROKERS}={}", self.database_url, self.kafka_brokers)
     }
 }
 
 /// Leaves a holder of servers behind. When there is one already, prints its lines.
 pub(crate) async fn up(options: &UpOptions) -> Result<()> {
     if is_held()? {
-        let Some(note) = read_note() else {
-            bail!("services are being started elsewhere")
-        };
+        let Some(note) = read_note() else { bail!("services are being started elsewhere") };
         if (note.kafka, note.postgres_durable) != (options.kafka, options.postgres_durable) {
             bail!("other services are up; stop them with `cargo xtask services down`");
         }
@@ -149,9 +144,7 @@ pub(crate) async fn down() -> Result<()> {
         println!("no services are up");
         return Ok(());
     }
-    let Some(note) = read_note() else {
-        bail!("services are being started or stopped elsewhere")
-    };
+    let Some(note) = read_note() else { bail!("services are being started or stopped elsewhere") };
     let status = Command::new("kill").arg(note.pid.to_string()).status()?;
     if !status.success() {
         bail!("cannot signal process {}", note.pid);
@@ -175,11 +168,7 @@ fn folder() -> Result<PathBuf> {
 
 fn lock_file() -> Result<File> {
     let path = folder()?.join("lock");
-    let options = File::options()
-        .create(true)
-        .write(true)
-        .truncate(false)
-        .open(&path);
+    let options = File::options().create(true).write(true).truncate(false).open(&path);
     options.with_context(|| format!("cannot open {}", path.display()))
 }
 
@@ -202,12 +191,7 @@ fn write_note(note: &Note) -> Result<()> {
     let folder = folder()?;
     let partial = folder.join("note.partial");
     let mut options = File::options();
-    let mut file = options
-        .create(true)
-        .write(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&partial)?;
+    let mut file = options.create(true).write(true).truncate(true).mode(0o600).open(&partial)?;
     file.write_all(&serde_json::to_vec_pretty(note)?)?;
     fs::rename(partial, folder.join("note.json"))?;
     Ok(())

@@ -1,10 +1,6 @@
 //! `cargo xtask`: what the people who work on this repository run. `cargo xtask --help` lists it.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a program for terminals"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for terminals")]
 
 mod command;
 mod daemon;
@@ -23,10 +19,7 @@ use crate::servers::KafkaKind;
 use crate::suites::TestOptions;
 
 #[derive(Debug, Parser)]
-#[command(
-    name = "cargo xtask",
-    about = "Tests, servers and generated files of this repository"
-)]
+#[command(name = "cargo xtask", about = "Tests, servers and generated files of this repository")]
 struct Arguments {
     #[command(subcommand)]
     task: Task,

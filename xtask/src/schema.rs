@@ -17,19 +17,10 @@ const HEADER: &str = "\
 
 /// Writes the file, or compares it.
 pub(crate) async fn dump(servers: &Servers, check: bool) -> Result<()> {
-    let postgres = servers
-        .postgres()
-        .context("the schema is dumped from a server of ours")?;
+    let postgres = servers.postgres().context("the schema is dumped from a server of ours")?;
     let url = postgres.create_database(DATABASE).await?;
     // Of the whole workspace, or other features would be chosen and half of the tree built again.
-    run(&mut cargo([
-        "build",
-        "--quiet",
-        "--workspace",
-        "--bin",
-        "dionysus",
-    ]))
-    .await?;
+    run(&mut cargo(["build", "--quiet", "--workspace", "--bin", "dionysus"])).await?;
     let program = target().join("debug/dionysus");
     run(Command::new(program).arg("migrate").env(DATABASE_URL, &url)).await?;
     let dumped = format!("{HEADER}\n{}", essence(&pg_dump(postgres, DATABASE).await?));
@@ -52,38 +43,20 @@ pub(crate) async fn dump(servers: &Servers, check: bool) -> Result<()> {
 /// By the server's own `pg_dump`, else by that of the machine: downloaded servers come without.
 async fn pg_dump(postgres: &Postgres, database: &str) -> Result<String> {
     let beside_server = postgres.bin_dir().join("pg_dump");
-    let program = if beside_server.is_file() {
-        beside_server
-    } else {
-        PathBuf::from("pg_dump")
-    };
+    let program = if beside_server.is_file() { beside_server } else { PathBuf::from("pg_dump") };
     let mut command = Command::new(program);
-    command.args([
-        "--schema-only",
-        "--schema=dionysus",
-        "--no-owner",
-        "--no-privileges",
-        database,
-    ]);
+    command.args(["--schema-only", "--schema=dionysus", "--no-owner", "--no-privileges", database]);
     let dumped = output(command.envs(postgres.client_environment())).await;
     dumped.context("is pg_dump of the server's version, or a later one, on PATH?")
 }
 
 /// Without what names the server's version, and without what is the same for every dump.
 fn essence(dump: &str) -> String {
-    let noise = [
-        "-- Dumped ",
-        "SET ",
-        "SELECT pg_catalog.set_config",
-        "\\restrict",
-        "\\unrestrict",
-    ];
+    let noise =
+        ["-- Dumped ", "SET ", "SELECT pg_catalog.set_config", "\\restrict", "\\unrestrict"];
     let mut text = String::new();
     let mut empty = true;
-    for line in dump
-        .lines()
-        .filter(|line| !noise.iter().any(|noise| line.starts_with(noise)))
-    {
+    for line in dump.lines().filter(|line| !noise.iter().any(|noise| line.starts_with(noise))) {
         // What was left out leaves its empty lines.
         if line.is_empty() && empty {
             continue;

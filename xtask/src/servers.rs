@@ -48,27 +48,17 @@ impl Servers {
         let (postgres, brokers) = tokio::join!(postgres(durable), brokers(kafka));
         let postgres = postgres?;
         let database_url = postgres.url().to_owned();
-        Ok(Self {
-            postgres: Some(postgres),
-            brokers: brokers?,
-            database_url,
-        })
+        Ok(Self { postgres: Some(postgres), brokers: brokers?, database_url })
     }
 
     /// What the environment names, and ours for the rest.
     pub(crate) async fn of_environment_or_start() -> Result<Self> {
         let (url, names) = (variable(DATABASE_URL), variable(KAFKA_BROKERS));
-        let kafka = if names.is_some() {
-            KafkaKind::None
-        } else {
-            KafkaKind::Real
-        };
+        let kafka = if names.is_some() { KafkaKind::None } else { KafkaKind::Real };
         let mut servers = match url {
-            Some(database_url) => Self {
-                postgres: None,
-                brokers: brokers(kafka).await?,
-                database_url,
-            },
+            Some(database_url) => {
+                Self { postgres: None, brokers: brokers(kafka).await?, database_url }
+            }
             None => Self::start(kafka, false).await?,
         };
         if let Some(names) = names {
@@ -125,22 +115,13 @@ impl Servers {
 
 async fn postgres(durable: bool) -> Result<Postgres> {
     let settings = vec![("max_connections".to_owned(), "400".to_owned())];
-    let options = PostgresOptions {
-        settings,
-        durable,
-        ..PostgresOptions::default()
-    };
-    Postgres::start(options)
-        .await
-        .map_err(explained)
-        .context("cannot start Postgres")
+    let options = PostgresOptions { settings, durable, ..PostgresOptions::default() };
+    Postgres::start(options).await.map_err(explained).context("cannot start Postgres")
 }
 
 async fn brokers(kind: KafkaKind) -> Result<Brokers> {
     let started = match kind {
-        KafkaKind::Real => Kafka::start(KafkaOptions::default())
-            .await
-            .map(Brokers::Real),
+        KafkaKind::Real => Kafka::start(KafkaOptions::default()).await.map(Brokers::Real),
         KafkaKind::Embedded => Broker::start().await.map(Brokers::Embedded),
         KafkaKind::None => Ok(Brokers::None),
     };
@@ -153,7 +134,5 @@ fn explained(error: Error) -> anyhow::Error {
 }
 
 fn variable(name: &str) -> Option<String> {
-    std::env::var_os(name)
-        .and_then(|value| value.into_string().ok())
-        .filter(|v| !v.is_empty())
+    std::env::var_os(name).and_then(|value| value.into_string().ok()).filter(|v| !v.is_empty())
 }

@@ -38,12 +38,7 @@ impl Steps {
         if let Some(failure) = &failure {
             eprintln!("error: {name}: {failure}");
         }
-        self.done.push(Step {
-            name,
-            took,
-            tests,
-            failure,
-        });
+        self.done.push(Step { name, took, tests, failure });
     }
 
     /// A line for the end of the summary.
@@ -58,20 +53,9 @@ impl Steps {
     pub(crate) fn finish(&self) -> Result<()> {
         println!("\n{:<22}{:>9}{:>8}", "step", "seconds", "tests");
         for step in &self.done {
-            let tests = step
-                .tests
-                .map(|tests| tests.to_string())
-                .unwrap_or_default();
-            let outcome = if step.failure.is_some() {
-                "  FAILED"
-            } else {
-                ""
-            };
-            println!(
-                "{:<22}{:>9.1}{tests:>8}{outcome}",
-                step.name,
-                step.took.as_secs_f64()
-            );
+            let tests = step.tests.map(|tests| tests.to_string()).unwrap_or_default();
+            let outcome = if step.failure.is_some() { "  FAILED" } else { "" };
+            println!("{:<22}{:>9.1}{tests:>8}{outcome}", step.name, step.took.as_secs_f64());
         }
         let took: Duration = self.done.iter().map(|step| step.took).sum();
         let tests: usize = self.done.iter().filter_map(|step| step.tests).sum();
@@ -80,12 +64,8 @@ impl Steps {
             println!("{note}");
         }
         std::io::stdout().flush()?;
-        let failed: Vec<&str> = self
-            .done
-            .iter()
-            .filter(|s| s.failure.is_some())
-            .map(|s| s.name)
-            .collect();
+        let failed: Vec<&str> =
+            self.done.iter().filter(|s| s.failure.is_some()).map(|s| s.name).collect();
         if !failed.is_empty() {
             bail!("failed: {}", failed.join(", "));
         }
@@ -100,15 +80,10 @@ mod tests {
     #[tokio::test]
     async fn every_step_runs_and_the_end_names_the_failed_ones() {
         let mut steps = Steps::default();
-        steps
-            .run("format", async { bail!("two files differ") })
-            .await;
+        steps.run("format", async { bail!("two files differ") }).await;
         steps.run("tests", async { Ok(Some(3)) }).await;
         steps.run("docs", async { bail!("a link is broken") }).await;
-        assert_eq!(
-            steps.finish().unwrap_err().to_string(),
-            "failed: format, docs"
-        );
+        assert_eq!(steps.finish().unwrap_err().to_string(), "failed: format, docs");
         assert_eq!(steps.done[1].tests, Some(3));
     }
 }

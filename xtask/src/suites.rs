@@ -30,10 +30,7 @@ pub(crate) struct TestOptions {
 
 impl TestOptions {
     pub(crate) fn for_ci() -> Self {
-        Self {
-            ci: true,
-            ..Self::default()
-        }
+        Self { ci: true, ..Self::default() }
     }
 }
 
@@ -45,17 +42,8 @@ pub(crate) async fn test(options: &TestOptions) -> Result<()> {
     let mut steps = Steps::default();
     let whole = options.filter.is_none();
     if whole {
-        steps
-            .run("format", plain(&["fmt", "--all", "--check"]))
-            .await;
-        let clippy = [
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ];
+        steps.run("format", plain(&["fmt", "--all", "--check"])).await;
+        let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
         steps.run("clippy", plain(&clippy)).await;
         steps.run("dependencies", producer_without_kafka()).await;
     }
@@ -104,10 +92,7 @@ async fn suites(
     servers: &Servers,
 ) {
     let all = |wanted: fn(&str) -> bool| programs.iter().filter(move |p| wanted(&p.package));
-    let suite = Suite {
-        options,
-        servers: Some(servers),
-    };
+    let suite = Suite { options, servers: Some(servers) };
     let most = all(|package| package != END_TO_END);
     steps.run("tests", suite.run(most, &[])).await;
 
@@ -119,28 +104,18 @@ async fn suites(
         })
         .await;
     if let Some(tests) = ran.filter(|_| options.filter.is_none()) {
-        steps.note(format!(
-            "e2e ran against {}: {tests} tests",
-            servers.kafka_name()
-        ));
+        steps.note(format!("e2e ran against {}: {tests} tests", servers.kafka_name()));
     }
     if options.fast {
         return;
     }
-    let suite = Suite {
-        options,
-        servers: None,
-    };
+    let suite = Suite { options, servers: None };
     let both = all(|package| ON_EMBEDDED_BROKER.contains(&package));
-    steps
-        .run("tests, embedded broker", suite.run(both, &[]))
-        .await;
+    steps.run("tests, embedded broker", suite.run(both, &[])).await;
     if options.filter.is_none() {
         // They reach Maven Central, so they are not among those that everybody runs.
         let download = all(|package| package == EMBEDDED);
-        steps
-            .run("postgres downloaded", suite.run(download, &["--ignored"]))
-            .await;
+        steps.run("postgres downloaded", suite.run(download, &["--ignored"])).await;
     }
 }
 
@@ -151,9 +126,7 @@ async fn rest(steps: &mut Steps, options: &TestOptions, servers: &Servers) {
     if options.fast {
         return;
     }
-    steps
-        .run("quickstart, real", quickstart(Some(servers)))
-        .await;
+    steps.run("quickstart, real", quickstart(Some(servers))).await;
     steps.run("documentation", documentation()).await;
 }
 
@@ -211,9 +184,7 @@ async fn doc_tests(servers: &Servers) -> Result<Option<usize>> {
 
 async fn documentation() -> Result<Option<usize>> {
     let mut command = cargo(["doc", "--workspace", "--no-deps"]);
-    run(command.env("RUSTDOCFLAGS", "-D warnings"))
-        .await
-        .map(|()| None)
+    run(command.env("RUSTDOCFLAGS", "-D warnings")).await.map(|()| None)
 }
 
 async fn schema_check(servers: &Servers) -> Result<Option<usize>> {
@@ -241,18 +212,8 @@ async fn quickstart(servers: Option<&Servers>) -> Result<Option<usize>> {
 
 /// An application that only produces never builds librdkafka.
 async fn producer_without_kafka() -> Result<Option<usize>> {
-    let tree = [
-        "tree",
-        "-p",
-        "dionysus",
-        "--edges",
-        "normal,build",
-        "--prefix",
-        "none",
-    ];
-    let tree = output(&mut cargo(tree))
-        .await
-        .context("cannot list dependencies")?;
+    let tree = ["tree", "-p", "dionysus", "--edges", "normal,build", "--prefix", "none"];
+    let tree = output(&mut cargo(tree)).await.context("cannot list dependencies")?;
     match tree.lines().find(|line| line.starts_with("rdkafka")) {
         Some(line) => bail!("the producer alone depends on {line}"),
         None => Ok(None),

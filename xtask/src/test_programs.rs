@@ -54,9 +54,7 @@ struct Target {
 /// Builds them all.
 pub(crate) async fn build() -> Result<Vec<TestProgram>> {
     let mut command = cargo(["test", "--workspace", "--no-run"]);
-    command
-        .args(TARGETS)
-        .arg("--message-format=json-render-diagnostics");
+    command.args(TARGETS).arg("--message-format=json-render-diagnostics");
     let lines = output(&mut command).await?;
     let mut programs = Vec::new();
     for line in lines.lines() {
@@ -91,11 +89,7 @@ fn package_name(id: &str, folder: &Path) -> String {
     let fragment = id.rsplit_once('#').map_or("", |(_, fragment)| fragment);
     match fragment.split_once('@') {
         Some((name, _version)) => name.to_owned(),
-        None => folder
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned(),
+        None => folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
     }
 }
 
@@ -139,14 +133,8 @@ mod tests {
 
     #[test]
     fn passed_tests_are_counted_from_the_result_lines_alone() {
-        assert_eq!(
-            passed("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured"),
-            12
-        );
-        assert_eq!(
-            passed("test result: FAILED. 3 passed; 2 failed; 0 ignored"),
-            3
-        );
+        assert_eq!(passed("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured"), 12);
+        assert_eq!(passed("test result: FAILED. 3 passed; 2 failed; 0 ignored"), 3);
         assert_eq!(passed("test window::is_read ... ok"), 0);
     }
 
@@ -156,14 +144,8 @@ mod tests {
             "manifest_path":"/w/tests/Cargo.toml","target":{"kind":["test"],"name":"main"},
             "profile":{"opt_level":"0","test":true},"executable":"/w/target/debug/deps/main-1","fresh":true}"#;
         let program = program(serde_json::from_str(line).unwrap()).unwrap();
-        assert_eq!(
-            (program.package.as_str(), program.target.as_str()),
-            ("dionysus-e2e", "main")
-        );
+        assert_eq!((program.package.as_str(), program.target.as_str()), ("dionysus-e2e", "main"));
         assert_eq!(program.folder, Path::new("/w/tests"));
-        assert_eq!(
-            package_name("path+file:///w/xtask#0.1.0", Path::new("/w/xtask")),
-            "xtask"
-        );
+        assert_eq!(package_name("path+file:///w/xtask#0.1.0", Path::new("/w/xtask")), "xtask");
     }
 }

@@ -22,15 +22,8 @@ pub(crate) struct Settings {
 impl Default for Settings {
     /// A person reads the output: only warnings beside it.
     fn default() -> Self {
-        let log = LogConfig {
-            filter: "warn".into(),
-            ..LogConfig::default()
-        };
-        Self {
-            database: DatabaseConfig::default(),
-            kafka: KafkaConfig::default(),
-            log,
-        }
+        let log = LogConfig { filter: "warn".into(), ..LogConfig::default() };
+        Self { database: DatabaseConfig::default(), kafka: KafkaConfig::default(), log }
     }
 }
 

@@ -15,11 +15,7 @@ fn dionysus(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     for name in ["DATABASE_URL", "KAFKA_BROKERS", "DIONYSUS_CONFIG"] {
         command.env_remove(name);
     }
-    command
-        .args(arguments)
-        .envs(environment.iter().copied())
-        .output()
-        .unwrap()
+    command.args(arguments).envs(environment.iter().copied()).output().unwrap()
 }
 
 fn stdout(output: &Output) -> String {
@@ -44,9 +40,7 @@ async fn register(database: &Database, name: &str) {
         topology: json!({ "format": 1, "models": [{ "model": "Rental" }] }),
     };
     let mut connection = database.pool.acquire().await.unwrap();
-    topics::register(&mut connection, &[registration])
-        .await
-        .unwrap();
+    topics::register(&mut connection, &[registration]).await.unwrap();
 }
 
 #[tokio::test]
@@ -55,10 +49,7 @@ async fn migrate_installs_the_schema_once_and_says_so() {
     let url = [("DATABASE_URL", database.url.as_str())];
 
     let missing = dionysus(&["migrate", "status"], &url);
-    assert!(
-        stderr(&missing, 3).contains("\n  remedy: run `dionysus migrate`"),
-        "{missing:?}"
-    );
+    assert!(stderr(&missing, 3).contains("\n  remedy: run `dionysus migrate`"), "{missing:?}");
     assert!(String::from_utf8_lossy(&missing.stdout).starts_with("VERSION  DESCRIPTION"));
     let sql = stdout(&dionysus(&["migrate", "--dry-run"], &url));
     assert!(sql.starts_with("-- 0001 "), "{sql}");
@@ -71,18 +62,9 @@ async fn migrate_installs_the_schema_once_and_says_so() {
         "{installed}"
     );
     let again = stdout(&dionysus(&["migrate"], &url));
-    assert!(
-        again.starts_with("the schema `dionysus` is up to date at version "),
-        "{again}"
-    );
+    assert!(again.starts_with("the schema `dionysus` is up to date at version "), "{again}");
     let migrations = json(&dionysus(&["migrate", "status", "--json"], &url));
-    assert!(
-        migrations["migrations"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .all(|m| m["applied"] == true)
-    );
+    assert!(migrations["migrations"].as_array().unwrap().iter().all(|m| m["applied"] == true));
     assert!(stdout(&dionysus(&["migrate", "--dry-run"], &url)).starts_with("-- nothing to do"));
 }
 
@@ -90,10 +72,8 @@ async fn migrate_installs_the_schema_once_and_says_so() {
 async fn topics_are_created_with_compacted_twins_and_listed() {
     let database = testing::database().await;
     let brokers = testing::brokers().await;
-    let environment = [
-        ("DATABASE_URL", database.url.as_str()),
-        ("KAFKA_BROKERS", brokers.as_str()),
-    ];
+    let environment =
+        [("DATABASE_URL", database.url.as_str()), ("KAFKA_BROKERS", brokers.as_str())];
     stdout(&dionysus(&["migrate"], &environment));
 
     let nothing = dionysus(&["topics", "create"], &environment);
@@ -102,28 +82,12 @@ async fn topics_are_created_with_compacted_twins_and_listed() {
     let topic = testing::topic("cli");
     register(&database, &topic).await;
     let listed = stdout(&dionysus(&["topics", "list"], &environment));
-    assert!(
-        listed.lines().nth(1).unwrap().ends_with("missing"),
-        "{listed}"
-    );
+    assert!(listed.lines().nth(1).unwrap().ends_with("missing"), "{listed}");
 
-    let create = [
-        "topics",
-        "create",
-        "--partitions",
-        "3",
-        "--replication",
-        "1",
-    ];
+    let create = ["topics", "create", "--partitions", "3", "--replication", "1"];
     let created = stdout(&dionysus(&create, &environment));
-    assert_eq!(
-        created,
-        format!("created {topic}\ncreated {topic}_genesis\n")
-    );
-    assert_eq!(
-        stdout(&dionysus(&create, &environment)),
-        "all registered topics exist\n"
-    );
+    assert_eq!(created, format!("created {topic}\ncreated {topic}_genesis\n"));
+    assert_eq!(stdout(&dionysus(&create, &environment)), "all registered topics exist\n");
 
     let listed = json(&dionysus(&["topics", "list", "--json"], &environment));
     let expected = json!({ "topics": [{
@@ -135,13 +99,7 @@ async fn topics_are_created_with_compacted_twins_and_listed() {
     }] });
     assert_eq!(listed, expected);
     let admin = Admin::new(&ClientConfig::new(brokers)).unwrap();
-    let policy = async |topic: &str| {
-        admin
-            .setting(topic, "cleanup.policy")
-            .await
-            .unwrap()
-            .unwrap()
-    };
+    let policy = async |topic: &str| admin.setting(topic, "cleanup.policy").await.unwrap().unwrap();
     assert_eq!(policy(&topic).await, "delete");
     assert_eq!(policy(&format!("{topic}_genesis")).await, "compact");
 }
@@ -153,14 +111,8 @@ async fn status_shows_lanes_without_owner() {
     stdout(&dionysus(&["migrate"], &url));
     register(&database, "v3_rentals").await;
     let shown = stdout(&dionysus(&["status"], &url));
-    assert!(
-        shown.contains("\nv3_rentals  -      0      0        -       never"),
-        "{shown}"
-    );
-    assert!(
-        shown.ends_with("no relays: start `outbox-relay`\n"),
-        "{shown}"
-    );
+    assert!(shown.contains("\nv3_rentals  -      0      0        -       never"), "{shown}");
+    assert!(shown.ends_with("no relays: start `outbox-relay`\n"), "{shown}");
     let status = json(&dionysus(&["status", "--json"], &url));
     assert_eq!(status["lanes"][0]["topic"], "v3_rentals");
     assert_eq!(status["lanes"][0]["owner"], Value::Null);
@@ -180,10 +132,7 @@ fn a_missing_database_url_is_a_fault_of_the_configuration() {
 fn a_database_that_does_not_answer_ends_with_4_and_shows_no_password() {
     let url = [("DATABASE_URL", "postgres://u:hunter2@127.0.0.1:1/db")];
     let text = stderr(&dionysus(&["migrate"], &url), 4);
-    assert!(
-        text.starts_with("error: Postgres cannot be reached at 127.0.0.1:1/db\n"),
-        "{text}"
-    );
+    assert!(text.starts_with("error: Postgres cannot be reached at 127.0.0.1:1/db\n"), "{text}");
     assert!(text.contains("  remedy: "), "{text}");
     assert!(!text.contains("hunter2"), "{text}");
 }
@@ -191,16 +140,10 @@ fn a_database_that_does_not_answer_ends_with_4_and_shows_no_password() {
 #[tokio::test]
 async fn brokers_that_do_not_answer_end_with_4() {
     let database = testing::database().await;
-    let environment = [
-        ("DATABASE_URL", database.url.as_str()),
-        ("KAFKA_BROKERS", "127.0.0.1:1"),
-    ];
+    let environment = [("DATABASE_URL", database.url.as_str()), ("KAFKA_BROKERS", "127.0.0.1:1")];
     stdout(&dionysus(&["migrate"], &environment));
     let text = stderr(&dionysus(&["topics", "list"], &environment), 4);
-    assert!(
-        text.contains("error: no Kafka broker answers at 127.0.0.1:1\n"),
-        "{text}"
-    );
+    assert!(text.contains("error: no Kafka broker answers at 127.0.0.1:1\n"), "{text}");
 }
 
 #[tokio::test]
@@ -212,25 +155,13 @@ async fn a_property_of_ours_is_refused_with_its_reason() {
         ("DIONYSUS_KAFKA__PROPERTIES__ACKS", "1"),
     ];
     let text = stderr(&dionysus(&["topics", "list"], &environment), 2);
-    assert!(
-        text.starts_with("error: the Kafka property `acks` cannot be set: "),
-        "{text}"
-    );
+    assert!(text.starts_with("error: the Kafka property `acks` cannot be set: "), "{text}");
 }
 
 #[test]
 fn wrong_usage_ends_with_2_and_help_lists_the_exit_codes() {
-    assert_eq!(
-        dionysus(&["topics", "create", "--partitions", "0"], &[])
-            .status
-            .code(),
-        Some(2)
-    );
-    for arguments in [
-        &["--help"][..],
-        &["topics", "create", "--help"],
-        &["status", "--help"],
-    ] {
+    assert_eq!(dionysus(&["topics", "create", "--partitions", "0"], &[]).status.code(), Some(2));
+    for arguments in [&["--help"][..], &["topics", "create", "--help"], &["status", "--help"]] {
         let help = stdout(&dionysus(arguments, &[]));
         assert!(
             help.contains("Exit codes:") && help.contains("  3    the schema is missing"),
@@ -242,8 +173,5 @@ fn wrong_usage_ends_with_2_and_help_lists_the_exit_codes() {
 #[test]
 fn completion_scripts_name_the_commands() {
     let script = stdout(&dionysus(&["completion", "bash"], &[]));
-    assert!(
-        script.contains("migrate") && script.contains("topics"),
-        "{script}"
-    );
+    assert!(script.contains("migrate") && script.contains("topics"), "{script}");
 }

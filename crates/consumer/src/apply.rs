@@ -73,7 +73,11 @@ pub(crate) async fn apply(
 }
 
 /// Returns how many were admitted.
-async fn apply_round(conn: &mut PgConnection, route: &Route, changes: &[Change<'_>]) -> Result<u64, DatabaseError> {
+async fn apply_round(
+    conn: &mut PgConnection,
+    route: &Route,
+    changes: &[Change<'_>],
+) -> Result<u64, DatabaseError> {
     let mut admitted = admit_versioned(conn, route, changes).await?;
     admitted.extend(admit_unversioned(conn, route, changes).await?);
     let mut by_replica: BTreeMap<usize, Vec<Admitted<'_, '_>>> = BTreeMap::new();
@@ -96,7 +100,8 @@ async fn admit_versioned<'c, 'a>(
     route: &Route,
     changes: &'c [Change<'a>],
 ) -> Result<Vec<Admitted<'c, 'a>>, DatabaseError> {
-    let (mut candidates, mut versioned) = (Vec::with_capacity(changes.len()), Vec::with_capacity(changes.len()));
+    let (mut candidates, mut versioned) =
+        (Vec::with_capacity(changes.len()), Vec::with_capacity(changes.len()));
     for change in changes {
         let Order::Versioned(version, as_of) = change.order else { continue };
         candidates.push(Candidate {
@@ -109,7 +114,10 @@ async fn admit_versioned<'c, 'a>(
         versioned.push(change);
     }
     let admitted = guards::admit(conn, &candidates).await?;
-    Ok(admitted.into_iter().map(|index| Admitted { change: versioned[index], entry: None }).collect())
+    Ok(admitted
+        .into_iter()
+        .map(|index| Admitted { change: versioned[index], entry: None })
+        .collect())
 }
 
 /// The right column of the guard's table: entries are locked first, then times are compared.
@@ -118,9 +126,12 @@ async fn admit_unversioned<'c, 'a>(
     route: &Route,
     changes: &'c [Change<'a>],
 ) -> Result<Vec<Admitted<'c, 'a>>, DatabaseError> {
-    let unversioned: Vec<&Change<'_>> = changes.iter().filter(|change| change.order == Order::Unversioned).collect();
-    let keys: Vec<(&str, &str)> =
-        unversioned.iter().map(|change| (route.replicas[change.replica].name.as_str(), &*change.id)).collect();
+    let unversioned: Vec<&Change<'_>> =
+        changes.iter().filter(|change| change.order == Order::Unversioned).collect();
+    let keys: Vec<(&str, &str)> = unversioned
+        .iter()
+        .map(|change| (route.replicas[change.replica].name.as_str(), &*change.id))
+        .collect();
     let entries = guards::hold(conn, &keys).await?;
     let mut admitted: Vec<Admitted<'_, '_>> = unversioned
         .into_iter()
@@ -134,7 +145,9 @@ async fn admit_unversioned<'c, 'a>(
             .iter()
             .enumerate()
             .filter(|(_, one)| one.change.replica == index && one.entry == Some(Entry::Live))
-            .filter_map(|(place, one)| Some((place, &*one.change.id, &*one.change.time.as_ref()?.text)))
+            .filter_map(|(place, one)| {
+                Some((place, &*one.change.id, &*one.change.time.as_ref()?.text))
+            })
             .collect();
         let messages: Vec<(&str, &str)> = judged.iter().map(|(_, id, time)| (*id, *time)).collect();
         let stale = replicas::stale(conn, &replica.table, replica.id, time, &messages).await?;
@@ -167,12 +180,16 @@ async fn remove<'c>(
     settlements: &mut Vec<Settlement<'c>>,
 ) -> Result<(), DatabaseError> {
     let removals = || changes.iter().filter(|one| one.change.action == Action::Remove);
-    let ids: Vec<&str> = removals().filter(|one| one.entry.is_none()).map(|one| &*one.change.id).collect();
+    let ids: Vec<&str> =
+        removals().filter(|one| one.entry.is_none()).map(|one| &*one.change.id).collect();
     replicas::delete(conn, &replica.table, replica.id, &ids).await?;
-    let unversioned: Vec<&Admitted<'_, '_>> = removals().filter(|one| one.entry.is_some()).collect();
+    let unversioned: Vec<&Admitted<'_, '_>> =
+        removals().filter(|one| one.entry.is_some()).collect();
     let ids: Vec<&str> = unversioned.iter().map(|one| &*one.change.id).collect();
     let times = match replica.time() {
-        Some(time) => replicas::delete_remembering(conn, &replica.table, replica.id, time, &ids).await?,
+        Some(time) => {
+            replicas::delete_remembering(conn, &replica.table, replica.id, time, &ids).await?
+        }
         None => {
             replicas::delete(conn, &replica.table, replica.id, &ids).await?;
             vec![None; ids.len()]
@@ -184,7 +201,11 @@ async fn remove<'c>(
             _ => None,
         };
         let own = one.change.time.as_ref().and_then(|time| time.micros);
-        settlements.push((&replica.name, &one.change.id, Some(Remembered(before.max(own).max(local)))));
+        settlements.push((
+            &replica.name,
+            &one.change.id,
+            Some(Remembered(before.max(own).max(local))),
+        ));
     }
     Ok(())
 }

@@ -44,7 +44,10 @@ mod tests {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
         for whole in [100, 200, 400, 800, 1_000, 1_000] {
             let wait = backoff.wait();
-            assert!(wait >= Duration::from_millis(whole / 2) && wait <= Duration::from_millis(whole), "{wait:?} of {whole}");
+            assert!(
+                wait >= Duration::from_millis(whole / 2) && wait <= Duration::from_millis(whole),
+                "{wait:?} of {whole}"
+            );
         }
         assert_eq!(backoff.attempts(), 6);
         backoff.reset();

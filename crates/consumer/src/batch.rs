@@ -53,7 +53,10 @@ mod tests {
         payloads
             .iter()
             .zip(1..)
-            .map(|((offset, payload), version)| Record { offset: *offset, ..record(payload, Some(version)) })
+            .map(|((offset, payload), version)| Record {
+                offset: *offset,
+                ..record(payload, Some(version))
+            })
             .collect()
     }
 

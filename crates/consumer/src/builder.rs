@@ -48,7 +48,11 @@ impl ConsumerBuilder {
     }
 
     /// A topic to read, and what its models are mapped to. At least one.
-    pub fn topic(mut self, topic: impl Into<String>, replicas: impl IntoIterator<Item = ReplicaMapping>) -> Self {
+    pub fn topic(
+        mut self,
+        topic: impl Into<String>,
+        replicas: impl IntoIterator<Item = ReplicaMapping>,
+    ) -> Self {
         self.topics.push((topic.into(), replicas.into_iter().collect()));
         self
     }
@@ -95,10 +99,17 @@ impl ConsumerBuilder {
     }
 
     fn faults(&self) -> Vec<String> {
-        let topics: Vec<_> = self.topics.iter().map(|(name, replicas)| (name.as_str(), replicas.as_slice())).collect();
+        let topics: Vec<_> = self
+            .topics
+            .iter()
+            .map(|(name, replicas)| (name.as_str(), replicas.as_slice()))
+            .collect();
         let problems = problems(&self.options.group, self.batch_records, self.batch_bytes, &topics);
         let client = self.client.check().err().map(|error| format!("kafka: {error}"));
-        client.into_iter().chain(problems.into_iter().map(|(field, problem)| format!("{field}: {problem}"))).collect()
+        client
+            .into_iter()
+            .chain(problems.into_iter().map(|(field, problem)| format!("{field}: {problem}")))
+            .collect()
     }
 }
 
@@ -121,7 +132,11 @@ pub(crate) fn problems(
     require(!topics.is_empty(), "topics", "at least one is needed");
     let mut seen = BTreeSet::new();
     for (topic, replicas) in topics {
-        require(Topic::new(*topic).is_ok() || is_twin(topic), "topics", &format!("`{topic}` is not a topic name"));
+        require(
+            Topic::new(*topic).is_ok() || is_twin(topic),
+            "topics",
+            &format!("`{topic}` is not a topic name"),
+        );
         require(seen.insert(topic), "topics", &format!("`{topic}` is there twice"));
         require(!replicas.is_empty(), "topics", &format!("`{topic}` maps no model"));
         for problem in mapping_problems(replicas) {
@@ -198,6 +213,10 @@ mod tests {
     #[tokio::test]
     async fn a_twin_topic_may_be_read() {
         let rental = ReplicaMapping::new("Rental", "rentals");
-        builder().group("g").topic(format!("{}_genesis", "x".repeat(241)), [rental]).build().unwrap();
+        builder()
+            .group("g")
+            .topic(format!("{}_genesis", "x".repeat(241)), [rental])
+            .build()
+            .unwrap();
     }
 }

@@ -74,8 +74,12 @@ impl Change<'_> {
 }
 
 /// The changes of a message, sideloaded records after the one that carries them, and how many records were nobody's.
-pub(crate) fn changes<'a>(route: &Route, message: Message<'a>) -> Result<(Vec<Change<'a>>, u64), Malformed> {
-    let mut found = Found { route, order: message.order, changes: Vec::with_capacity(1), ignored: 0 };
+pub(crate) fn changes<'a>(
+    route: &Route,
+    message: Message<'a>,
+) -> Result<(Vec<Change<'a>>, u64), Malformed> {
+    let mut found =
+        Found { route, order: message.order, changes: Vec::with_capacity(1), ignored: 0 };
     for event in message.events {
         match (EventKind::of_event(&event.name), route.models.get(&*event.model)) {
             (Some(kind), Some(&replica)) => {
@@ -97,7 +101,13 @@ struct Found<'r, 'a> {
 }
 
 impl<'a> Found<'_, 'a> {
-    fn add(&mut self, index: usize, kind: EventKind, is_root: bool, record: Canonical<'a>) -> Result<(), Malformed> {
+    fn add(
+        &mut self,
+        index: usize,
+        kind: EventKind,
+        is_root: bool,
+        record: Canonical<'a>,
+    ) -> Result<(), Malformed> {
         let replica = &self.route.replicas[index];
         let Some(id) = replica.id_of(&record.attributes)? else {
             tracing::warn!(model = %replica.model, "record without id is ignored");
@@ -106,7 +116,9 @@ impl<'a> Found<'_, 'a> {
         };
         let (time, local) = match self.order {
             Order::Versioned(..) => (None, None),
-            Order::Unversioned => (time(&record.attributes), local_time(replica, &record.attributes)),
+            Order::Unversioned => {
+                (time(&record.attributes), local_time(replica, &record.attributes))
+            }
         };
         self.changes.push(Change {
             replica: index,
@@ -135,7 +147,12 @@ impl<'a> Found<'_, 'a> {
     }
 
     /// Judged on its own, by its parent's message; an event about the parent never removes it.
-    fn sideloaded(&mut self, name: &str, kind: EventKind, record: Canonical<'a>) -> Result<(), Malformed> {
+    fn sideloaded(
+        &mut self,
+        name: &str,
+        kind: EventKind,
+        record: Canonical<'a>,
+    ) -> Result<(), Malformed> {
         match self.route.sideloads.get(name) {
             Some(&replica) => self.add(replica, kind, false, record),
             None => {
@@ -147,7 +164,12 @@ impl<'a> Found<'_, 'a> {
 }
 
 /// Spec §7.8.2. K: the record has the key `canceled_at`; A: the replica has a soft-delete column; S: it has a strategy, here a flag.
-fn action(replica: &Replica, kind: EventKind, is_root: bool, attributes: &Attributes<'_>) -> Action {
+fn action(
+    replica: &Replica,
+    kind: EventKind,
+    is_root: bool,
+    attributes: &Attributes<'_>,
+) -> Action {
     let k = attributes.get("synced_canceled_at").is_some();
     let a = replica.canceled_at.is_some();
     let s = replica.flag.is_some();
@@ -165,7 +187,9 @@ fn action(replica: &Replica, kind: EventKind, is_root: bool, attributes: &Attrib
 }
 
 fn time<'a>(attributes: &Attributes<'a>) -> Option<Time<'a>> {
-    let json = attributes.non_null("synced_updated_at").or_else(|| attributes.non_null("synced_created_at"))?;
+    let json = attributes
+        .non_null("synced_updated_at")
+        .or_else(|| attributes.non_null("synced_created_at"))?;
     let text = crate::decode::text(json).unwrap_or(Cow::Borrowed(json));
     Some(Time { micros: micros(&text), text })
 }
@@ -217,7 +241,10 @@ pub(crate) mod testing {
             timestamp_ms: None,
             key: None,
             payload: Some(payload.as_bytes().to_vec()),
-            headers: version.map(|v| ("dionysus-version".to_owned(), v.to_string().into_bytes())).into_iter().collect(),
+            headers: version
+                .map(|v| ("dionysus-version".to_owned(), v.to_string().into_bytes()))
+                .into_iter()
+                .collect(),
         }
     }
 
@@ -270,7 +297,10 @@ mod tests {
         let data = r#"{"links":{"bookings_fees":[2,3],"host":9},"id":1,"bookings_fees":[{"id":2},{"links":{}}],"host":{"id":9}}"#;
         let record = record(&event("booking_destroyed", "Booking", data), Some(4));
         let (changes, ignored) = of(&route(false, false), &record);
-        let seen: Vec<_> = changes.iter().map(|c| (c.replica, &*c.id, c.action == Action::Remove, c.ends_a_life())).collect();
+        let seen: Vec<_> = changes
+            .iter()
+            .map(|c| (c.replica, &*c.id, c.action == Action::Remove, c.ends_a_life()))
+            .collect();
         assert_eq!(seen, [(0, "1", true, true), (1, "2", false, false)]);
         assert!(changes.iter().all(|change| change.order == changes[0].order));
         assert_eq!(ignored, 2, "the fee without id and the unmapped host");

@@ -49,7 +49,9 @@ pub enum ReplicaFault {
         ddl: String,
     },
     /// A column that nothing is mapped to demands a value.
-    #[error("the table `{table}` of the replica of `{model}` demands a value of `{column}`, to which nothing is mapped")]
+    #[error(
+        "the table `{table}` of the replica of `{model}` demands a value of `{column}`, to which nothing is mapped"
+    )]
     ValueDemanded {
         /// The model.
         model: String,
@@ -167,8 +169,10 @@ fn examined(mapping: &ReplicaMapping, table: Option<Table>) -> Result<Replica, V
             if faults.is_empty() { Ok(replica) } else { Err(faults) }
         }
         Err(columns) => {
-            let adds: Vec<String> =
-                columns.iter().map(|c| format!("add column {} {}", quoted(c), guess(mapping, c))).collect();
+            let adds: Vec<String> = columns
+                .iter()
+                .map(|c| format!("add column {} {}", quoted(c), guess(mapping, c)))
+                .collect();
             faults.push(ReplicaFault::ColumnsMissing {
                 model: mapping.model.clone(),
                 table: mapping.table.clone(),
@@ -189,7 +193,11 @@ fn table_faults(mapping: &ReplicaMapping, found: &Table) -> Vec<ReplicaFault> {
             model: model.clone(),
             table: table.clone(),
             column: mapping.id.clone(),
-            ddl: format!("create unique index concurrently on {} ({});", target(mapping), quoted(&mapping.id)),
+            ddl: format!(
+                "create unique index concurrently on {} ({});",
+                target(mapping),
+                quoted(&mapping.id)
+            ),
         });
     }
     if !found.rights_missing.is_empty() {
@@ -197,7 +205,11 @@ fn table_faults(mapping: &ReplicaMapping, found: &Table) -> Vec<ReplicaFault> {
             model,
             table,
             rights: found.rights_missing.clone(),
-            ddl: format!("grant {} on {} to current_user;", found.rights_missing.join(", "), target(mapping)),
+            ddl: format!(
+                "grant {} on {} to current_user;",
+                found.rights_missing.join(", "),
+                target(mapping)
+            ),
         });
     }
     faults
@@ -206,33 +218,50 @@ fn table_faults(mapping: &ReplicaMapping, found: &Table) -> Vec<ReplicaFault> {
 fn column_faults(mapping: &ReplicaMapping, replica: &Replica) -> Vec<ReplicaFault> {
     let (model, table) = (&mapping.model, &mapping.table);
     let columns = &replica.table.columns;
-    let mapped: BTreeSet<usize> =
-        replica.columns.values().copied().chain([replica.id]).chain(replica.synced_data).chain(replica.flag).collect();
+    let mapped: BTreeSet<usize> = replica
+        .columns
+        .values()
+        .copied()
+        .chain([replica.id])
+        .chain(replica.synced_data)
+        .chain(replica.flag)
+        .collect();
     let mut faults = Vec::new();
     for (index, column) in columns.iter().enumerate() {
         let name = &column.name;
         if mapped.contains(&index) {
             if column.generated {
-                faults.push(ReplicaFault::Generated { model: model.clone(), table: table.clone(), column: name.clone() });
+                faults.push(ReplicaFault::Generated {
+                    model: model.clone(),
+                    table: table.clone(),
+                    column: name.clone(),
+                });
             }
         } else if column.required && !column.generated && !column.is_demanded_stamp() {
             faults.push(ReplicaFault::ValueDemanded {
                 model: model.clone(),
                 table: table.clone(),
                 column: name.clone(),
-                ddl: format!("alter table {} alter column {} drop not null;", target(mapping), quoted(name)),
+                ddl: format!(
+                    "alter table {} alter column {} drop not null;",
+                    target(mapping),
+                    quoted(name)
+                ),
             });
         }
     }
     let times = [replica.created_at, replica.updated_at, replica.canceled_at].into_iter().flatten();
     let wrong_times = times.filter(|&i| !columns[i].is_time()).map(|i| (i, "a timestamp"));
-    let wrong_data = replica.synced_data.filter(|&i| !columns[i].is_json()).map(|i| (i, "json or jsonb"));
+    let wrong_data =
+        replica.synced_data.filter(|&i| !columns[i].is_json()).map(|i| (i, "json or jsonb"));
     let wrong_flag = replica.flag.filter(|&i| !columns[i].is_boolean()).map(|i| (i, "a boolean"));
-    faults.extend(wrong_times.chain(wrong_data).chain(wrong_flag).map(|(index, needed)| ReplicaFault::WrongType {
-        model: model.clone(),
-        table: table.clone(),
-        column: columns[index].name.clone(),
-        needed,
+    faults.extend(wrong_times.chain(wrong_data).chain(wrong_flag).map(|(index, needed)| {
+        ReplicaFault::WrongType {
+            model: model.clone(),
+            table: table.clone(),
+            column: columns[index].name.clone(),
+            needed,
+        }
     }));
     faults
 }
@@ -264,9 +293,12 @@ fn create(mapping: &ReplicaMapping) -> String {
 /// A type that suits what is mapped to the column, as far as its name tells.
 fn guess(mapping: &ReplicaMapping, column: &str) -> &'static str {
     let is = |mapped: &Option<String>| mapped.as_deref() == Some(column);
-    let attribute = mapping.columns.iter().find(|c| c.column == column).map(|c| c.attribute.as_str());
+    let attribute =
+        mapping.columns.iter().find(|c| c.column == column).map(|c| c.attribute.as_str());
     match attribute {
-        _ if is(&mapping.created_at) || is(&mapping.updated_at) || is(&mapping.canceled_at) => "timestamptz",
+        _ if is(&mapping.created_at) || is(&mapping.updated_at) || is(&mapping.canceled_at) => {
+            "timestamptz"
+        }
         _ if is(&mapping.synced_data) => "jsonb",
         _ if matches!(&mapping.removal, Removal::Flag(flag) if flag == column) => "boolean",
         _ if column == mapping.id => "bigint",

@@ -80,8 +80,14 @@ impl Config for ConsumerConfig {
             faults.add("kafka.properties", error.to_string());
         }
         let section = &self.consumer;
-        let topics: Vec<_> = section.topics.iter().map(|topic| (topic.name.as_str(), topic.replicas.as_slice())).collect();
-        for (field, problem) in problems(&section.group, section.batch_records, section.batch_bytes, &topics) {
+        let topics: Vec<_> = section
+            .topics
+            .iter()
+            .map(|topic| (topic.name.as_str(), topic.replicas.as_slice()))
+            .collect();
+        for (field, problem) in
+            problems(&section.group, section.batch_records, section.batch_bytes, &topics)
+        {
             faults.add(format!("consumer.{field}"), problem);
         }
     }
@@ -123,7 +129,8 @@ mod tests {
 
     #[test]
     fn the_example_is_a_configuration_and_names_every_setting() {
-        let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/outbox-consumer.toml"));
+        let path =
+            Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/outbox-consumer.toml"));
         let config: ConsumerConfig = load_config(Some(path), &Overrides::default()).unwrap();
         assert_eq!(config.consumer.topics.len(), 2);
         let text = std::fs::read_to_string(path).unwrap();
@@ -153,9 +160,12 @@ mod tests {
             replicas = [{ model = "Rental", table = "a.b.c" }]
             "#,
         );
-        let error = load_config::<ConsumerConfig>(Some(file.path()), &Overrides::default()).unwrap_err();
+        let error =
+            load_config::<ConsumerConfig>(Some(file.path()), &Overrides::default()).unwrap_err();
         let places: Vec<&str> = error.faults.iter().map(|fault| fault.place.as_str()).collect();
-        for place in ["consumer.batch_record", "consumer.batch_bytes", "consumer.group", "consumer.topics"] {
+        for place in
+            ["consumer.batch_record", "consumer.batch_bytes", "consumer.group", "consumer.topics"]
+        {
             assert!(places.contains(&place), "{place}: {places:?}");
         }
         assert!(error.to_string().contains("did you mean `batch_records`?"), "{error}");
@@ -170,7 +180,8 @@ mod tests {
             replicas = [{ model = "Rental", table = "rentals", colums = [] }]
             "#,
         );
-        let error = load_config::<ConsumerConfig>(Some(file.path()), &Overrides::default()).unwrap_err();
+        let error =
+            load_config::<ConsumerConfig>(Some(file.path()), &Overrides::default()).unwrap_err();
         assert!(error.to_string().contains("colums"), "{error}");
     }
 

@@ -75,20 +75,27 @@ impl Error {
     /// What to do about it; names the command or the statement.
     pub fn remedy(&self) -> Option<String> {
         match self {
-            Self::Invalid { .. } => Some("correct the configuration; each fault names the field".into()),
+            Self::Invalid { .. } => {
+                Some("correct the configuration; each fault names the field".into())
+            }
             Self::Replicas { faults } => {
                 let statements: Vec<&str> = faults.iter().filter_map(ReplicaFault::ddl).collect();
                 Some(if statements.is_empty() {
                     "correct the mappings".into()
                 } else {
-                    format!("correct the mappings, or run (types are guesses): {}", statements.join(" "))
+                    format!(
+                        "correct the mappings, or run (types are guesses): {}",
+                        statements.join(" ")
+                    )
                 })
             }
             Self::Database(error) => error.remedy(),
-            Self::Kafka(dionysus_kafka::Error::OffsetOutsideLog { topic, partition, .. }) => Some(format!(
-                "messages are missing: start a genesis run with `dionysus genesis start --topic {topic}`, and let this consumer begin at the start of the \
+            Self::Kafka(dionysus_kafka::Error::OffsetOutsideLog { topic, partition, .. }) => {
+                Some(format!(
+                    "messages are missing: start a genesis run with `dionysus genesis start --topic {topic}`, and let this consumer begin at the start of the \
                  log: delete from dionysus.consumer_offsets where topic = '{topic}' and partition = {partition}"
-            )),
+                ))
+            }
             Self::Kafka(error) => error.remedy(),
             Self::Malformed { topic, partition, offset, group, .. } => Some(format!(
                 "correct the producer; to leave the message out for good: {}",
@@ -131,7 +138,9 @@ fn shown(faults: &[ReplicaFault]) -> String {
 
 /// The code and the names in a database's error; its text may quote values.
 pub(crate) fn place(error: &dionysus_postgres::Error) -> String {
-    let dionysus_postgres::Error::Statement { source, .. } = error else { return format!(": {error}") };
+    let dionysus_postgres::Error::Statement { source, .. } = error else {
+        return format!(": {error}");
+    };
     let Some(database) = source.as_database_error() else { return format!(": {error}") };
     let mut text = database.code().map_or_else(String::new, |code| format!(": SQLSTATE {code}"));
     for (what, name) in [("table", database.table()), ("constraint", database.constraint())] {

@@ -48,7 +48,8 @@ impl<'a> Round<'a> {
     /// Whether all these changes can join without one that must be kept apart.
     fn fits(&self, changes: &[Change<'a>]) -> bool {
         changes.iter().all(|next| {
-            let held = self.places.get(&(next.slot, next.id.clone())).map(|&place| &self.changes[place]);
+            let held =
+                self.places.get(&(next.slot, next.id.clone())).map(|&place| &self.changes[place]);
             held.is_none_or(|held| meet(held, next) != Meeting::Apart)
         })
     }
@@ -92,7 +93,8 @@ impl<'a> Fold<'a> {
             return Err(changes);
         }
         for change in changes {
-            let fits = self.rounds.last().is_some_and(|round| round.fits(std::slice::from_ref(&change)));
+            let fits =
+                self.rounds.last().is_some_and(|round| round.fits(std::slice::from_ref(&change)));
             if !fits {
                 self.rounds.push(Round::default());
             }
@@ -124,18 +126,27 @@ fn meet(held: &Change<'_>, next: &Change<'_>) -> Meeting {
     match (held.order, next.order) {
         (Order::Versioned(..), Order::Versioned(..)) if next.order < held.order => Meeting::Drop,
         // As in the guard: beside a delete, only what is strictly higher counts.
-        (Order::Versioned(..), Order::Versioned(..)) if next.order == held.order && held.action == Action::Remove => Meeting::Drop,
-        (Order::Versioned(..), Order::Versioned(..)) if is_another_life(held, next) => Meeting::Apart,
+        (Order::Versioned(..), Order::Versioned(..))
+            if next.order == held.order && held.action == Action::Remove =>
+        {
+            Meeting::Drop
+        }
+        (Order::Versioned(..), Order::Versioned(..)) if is_another_life(held, next) => {
+            Meeting::Apart
+        }
         (Order::Versioned(..), Order::Versioned(..)) => Meeting::Replace,
         (Order::Unversioned, Order::Unversioned) if is_another_life(held, next) => Meeting::Apart,
         (Order::Unversioned, Order::Unversioned) => meet_by_time(held, next),
-        (Order::Versioned(..), Order::Unversioned) | (Order::Unversioned, Order::Versioned(..)) => Meeting::Apart,
+        (Order::Versioned(..), Order::Unversioned) | (Order::Unversioned, Order::Versioned(..)) => {
+            Meeting::Apart
+        }
     }
 }
 
 /// A row after its delete, or an instance after its destroy, be it a soft one.
 fn is_another_life(held: &Change<'_>, next: &Change<'_>) -> bool {
-    (held.action == Action::Remove && next.action != Action::Remove) || (held.ends_a_life() && !next.ends_a_life())
+    (held.action == Action::Remove && next.action != Action::Remove)
+        || (held.ends_a_life() && !next.ends_a_life())
 }
 
 fn meet_by_time(held: &Change<'_>, next: &Change<'_>) -> Meeting {
@@ -143,11 +154,16 @@ fn meet_by_time(held: &Change<'_>, next: &Change<'_>) -> Meeting {
     match (time(held), time(next)) {
         // Taking the place of a change that sets the replica's time needs one that sets it as well.
         (Some(earlier), Some(later)) if later >= earlier => {
-            let keeps_time = held.local.is_none() || next.local.is_some() || next.action == Action::Remove;
+            let keeps_time =
+                held.local.is_none() || next.local.is_some() || next.action == Action::Remove;
             if keeps_time { Meeting::Replace } else { Meeting::Apart }
         }
         // The replica's time would be the held one's, if that is admitted; if it is not, this one is older still.
-        (Some(earlier), Some(_)) if held.local == Some(earlier) && (held.revives || !next.revives) => Meeting::Drop,
+        (Some(earlier), Some(_))
+            if held.local == Some(earlier) && (held.revives || !next.revives) =>
+        {
+            Meeting::Drop
+        }
         _ => Meeting::Apart,
     }
 }

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use dionysus_consumer::{ConsumerConfig, Error};
 use dionysus_kafka::Admin;
-use dionysus_service::{Common, EXIT_CODES, Exit, Report, connect, init_tracing, load_config, shutdown_token};
+use dionysus_service::{
+    Common, EXIT_CODES, Exit, Report, connect, init_tracing, load_config, shutdown_token,
+};
 
 /// Folds Kafka topics into guarded replica tables.
 #[derive(Debug, Parser)]
@@ -25,10 +27,12 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: &Args) -> Result<(), Report> {
-    let config: ConsumerConfig = load_config(args.common.config.as_deref(), &args.common.overrides())?;
+    let config: ConsumerConfig =
+        load_config(args.common.config.as_deref(), &args.common.overrides())?;
     init_tracing(&config.log)?;
-    let cancel = shutdown_token()
-        .map_err(|error| Report::new(Exit::Failure, "signals cannot be listened for").caused_by(error))?;
+    let cancel = shutdown_token().map_err(|error| {
+        Report::new(Exit::Failure, "signals cannot be listened for").caused_by(error)
+    })?;
     let pool = connect(&config.database, "outbox-consumer").await?;
     let consumer = config.consumer(pool).map_err(report)?;
     consumer.check().await.map_err(report)?;
@@ -38,7 +42,13 @@ async fn run(args: &Args) -> Result<(), Report> {
         return Ok(());
     }
     let done = consumer.run(cancel).await.map_err(report)?;
-    tracing::info!(messages = done.messages, applied = done.applied, stale = done.stale, ignored = done.ignored, "consumer ended");
+    tracing::info!(
+        messages = done.messages,
+        applied = done.applied,
+        stale = done.stale,
+        ignored = done.ignored,
+        "consumer ended"
+    );
     Ok(())
 }
 
@@ -60,9 +70,11 @@ fn exit_of(error: &Error) -> Exit {
     use dionysus_postgres::Error as Database;
     match error {
         Error::Invalid { .. } | Error::Replicas { .. } => Exit::Config,
-        Error::Database(Database::SchemaMissing { .. } | Database::SchemaTooOld { .. } | Database::SchemaTooNew { .. }) => {
-            Exit::Schema
-        }
+        Error::Database(
+            Database::SchemaMissing { .. }
+            | Database::SchemaTooOld { .. }
+            | Database::SchemaTooNew { .. },
+        ) => Exit::Schema,
         Error::Database(error) if error.is_disconnected() => Exit::Unreachable,
         Error::Kafka(error) if error.is_unreachable() => Exit::Unreachable,
         _ => Exit::Failure,

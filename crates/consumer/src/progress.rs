@@ -68,7 +68,8 @@ impl Progress {
     /// Safe.
     pub async fn applied(&self, topic: &str, partition: i32, next_offset: i64) -> bool {
         self.until(|_, partitions| {
-            place(partitions, topic, partition).is_some_and(|place| place.next_offset >= Some(next_offset))
+            place(partitions, topic, partition)
+                .is_some_and(|place| place.next_offset >= Some(next_offset))
         })
         .await
     }

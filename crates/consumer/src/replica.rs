@@ -83,12 +83,18 @@ impl Replica {
     }
 
     /// The id of a record as text, the same text for the same value of the column; `None` if it has none.
-    pub(crate) fn id_of<'a>(&self, attributes: &Attributes<'a>) -> Result<Option<Cow<'a, str>>, Malformed> {
+    pub(crate) fn id_of<'a>(
+        &self,
+        attributes: &Attributes<'a>,
+    ) -> Result<Option<Cow<'a, str>>, Malformed> {
         let malformed = || Malformed::Id { model: self.model.clone() };
         let Some(json) = attributes.non_null("synced_id") else { return Ok(None) };
         let scalar = json.starts_with(|c: char| c == '"' || c == '-' || c.is_ascii_digit());
         let column = &self.table.columns[self.id];
-        let text = column.text_of(json).filter(|text| scalar && text.len() <= ID_BYTES_MAX).ok_or_else(malformed)?;
+        let text = column
+            .text_of(json)
+            .filter(|text| scalar && text.len() <= ID_BYTES_MAX)
+            .ok_or_else(malformed)?;
         if column.is_integer() {
             let number: i64 = text.trim().parse().map_err(|_| malformed())?;
             let plain = number.to_string();

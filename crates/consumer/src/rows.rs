@@ -90,7 +90,8 @@ impl<'r, 'a> Writes<'r, 'a> {
 
 /// All attributes of the record, as one JSON object.
 fn data(change: &Change<'_>) -> String {
-    let size: usize = change.attributes.0.iter().map(|(name, json)| name.len() + json.len() + 4).sum();
+    let size: usize =
+        change.attributes.0.iter().map(|(name, json)| name.len() + json.len() + 4).sum();
     let mut out = String::with_capacity(size + 2);
     out.push('{');
     for (i, (name, json)) in change.attributes.0.iter().enumerate() {
@@ -123,8 +124,13 @@ mod tests {
         mapping.synced_data = Some("data".into());
         mapping.removal = Removal::Flag("gone".into());
         mapping.columns = vec![ColumnMapping { attribute: "name".into(), column: "title".into() }];
-        let columns =
-            [("title", "text"), ("synced_id", "int8"), ("synced_canceled_at", "timestamp"), ("data", "jsonb"), ("gone", "bool")];
+        let columns = [
+            ("title", "text"),
+            ("synced_id", "int8"),
+            ("synced_canceled_at", "timestamp"),
+            ("data", "jsonb"),
+            ("gone", "bool"),
+        ];
         let mut route = Route { replicas: vec![replica(&mapping, &columns)], ..Route::default() };
         route.models.insert("Rental".into(), 0);
         route
@@ -134,7 +140,10 @@ mod tests {
     fn rows_of_one_shape_share_their_arrays() {
         let route = route();
         let records = [
-            record(&event("rental_updated", "Rental", r#"{"id":1,"name":"a","more":{"x":1}}"#), Some(1)),
+            record(
+                &event("rental_updated", "Rental", r#"{"id":1,"name":"a","more":{"x":1}}"#),
+                Some(1),
+            ),
             record(&event("rental_updated", "Rental", r#"{"name":null,"id":2}"#), Some(1)),
             record(&event("rental_updated", "Rental", r#"{"id":3}"#), Some(1)),
             record(&event("rental_destroyed", "Rental", r#"{"links":{},"id":4}"#), Some(1)),
@@ -145,7 +154,10 @@ mod tests {
         changes.iter().for_each(|change| writes.add(change));
         let groups: Vec<_> = writes.into_rows().collect();
         let text = |value: &str| Some(Cow::Owned::<str>(value.to_owned()));
-        let shapes: Vec<_> = groups.iter().map(|rows| (rows.columns.clone(), rows.values[0].len(), rows.revive)).collect();
+        let shapes: Vec<_> = groups
+            .iter()
+            .map(|rows| (rows.columns.clone(), rows.values[0].len(), rows.revive))
+            .collect();
         // Restored: the soft-delete column is nulled. Destroyed: the flag is set. Created: the flag turns off.
         assert_eq!(
             shapes,

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dionysus_kafka::{Error as KafkaError, PartitionBatch, Subscriber, SubscriberEvent, TopicPartition};
+use dionysus_kafka::{
+    Error as KafkaError, PartitionBatch, Subscriber, SubscriberEvent, TopicPartition,
+};
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::timeout;
@@ -38,7 +40,13 @@ struct Running {
 
 impl Session {
     pub(crate) fn new(shared: Arc<Shared>, subscriber: Subscriber, batch_bytes: usize) -> Self {
-        Self { shared, subscriber: Arc::new(subscriber), batch_bytes, workers: JoinSet::new(), running: HashMap::new() }
+        Self {
+            shared,
+            subscriber: Arc::new(subscriber),
+            batch_bytes,
+            workers: JoinSet::new(),
+            running: HashMap::new(),
+        }
     }
 
     /// Runs until cancelled (`Ok`) or until the client can't go on; drains either way.
@@ -129,7 +137,11 @@ impl Session {
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => return,
         };
-        let Some(place) = self.running.iter().find(|(_, r)| r.task == task).map(|(place, _)| place.clone()) else { return };
+        let Some(place) =
+            self.running.iter().find(|(_, r)| r.task == task).map(|(place, _)| place.clone())
+        else {
+            return;
+        };
         self.pause(&place);
         match exit {
             Exit::Stopped => self.stop(&place),

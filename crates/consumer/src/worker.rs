@@ -93,10 +93,14 @@ impl Worker {
         let mut backoff = Backoff::new(FAULT_WAIT_FIRST, FAULT_WAIT_LONGEST);
         let position = loop {
             // A start that was cut short leaves nothing behind but a subscriber that may run: its batches end with our channel.
-            let Some(started) = stop.run_until_cancelled(self.start()).await else { return Exit::Stopped };
+            let Some(started) = stop.run_until_cancelled(self.start()).await else {
+                return Exit::Stopped;
+            };
             match started {
                 Ok(position) => break position,
-                Err(Error::Kafka(dionysus_kafka::Error::NotAssigned { .. })) => return Exit::Stopped,
+                Err(Error::Kafka(dionysus_kafka::Error::NotAssigned { .. })) => {
+                    return Exit::Stopped;
+                }
                 Err(error) => {
                     self.fault(&error, backoff.attempts());
                     if stop.run_until_cancelled(sleep(backoff.wait())).await.is_none() {
@@ -116,7 +120,8 @@ impl Worker {
         let at = if position == BEGINNING { StartAt::Beginning } else { StartAt::Offset(position) };
         self.subscriber.start_at(&self.place.topic, self.place.partition, at).await?;
         let next_offset = (position != BEGINNING).then_some(position);
-        self.shared.note(&self.place, |place| *place = PartitionProgress { next_offset, fault: None });
+        self.shared
+            .note(&self.place, |place| *place = PartitionProgress { next_offset, fault: None });
         tracing::info!(topic = %self.place.topic, partition = self.place.partition, next_offset, "partition started");
         Ok(position)
     }
@@ -147,7 +152,8 @@ impl Run {
     async fn run(mut self) -> Exit {
         let stop = self.worker.stop.clone();
         loop {
-            let Some(Some(batch)) = stop.run_until_cancelled(self.worker.batches.recv()).await else {
+            let Some(Some(batch)) = stop.run_until_cancelled(self.worker.batches.recv()).await
+            else {
                 self.commit(true);
                 return Exit::Stopped;
             };
@@ -199,7 +205,13 @@ impl Run {
         let batch = fill(route, records).map_err(|source| {
             let offset = records.first().map_or(0, |record| record.offset);
             let (topic, group) = (place.topic.clone(), shared.group.clone());
-            Trouble::Wait(Error::Malformed { topic, partition: place.partition, offset, group, source })
+            Trouble::Wait(Error::Malformed {
+                topic,
+                partition: place.partition,
+                offset,
+                group,
+                source,
+            })
         })?;
         let step = Step {
             group: &shared.group,
@@ -214,7 +226,9 @@ impl Run {
             match apply(&shared.pool, route, &step, &batch.rounds).await {
                 Ok(applied) => break applied,
                 Err(Failure::Fenced) => return Err(Trouble::Fenced),
-                Err(Failure::Database(error)) if error.is_transient() && backoff.attempts() < TRIES_MAX => {
+                Err(Failure::Database(error))
+                    if error.is_transient() && backoff.attempts() < TRIES_MAX =>
+                {
                     tracing::debug!(topic = %place.topic, partition = place.partition, "batch is tried again");
                     shared.state.send_modify(|state| state.report.retried += 1);
                 }
@@ -237,7 +251,12 @@ impl Run {
         Ok(batch.records)
     }
 
-    fn trouble(&self, error: dionysus_postgres::Error, batch: &Batch<'_>, records: &[Record]) -> Trouble {
+    fn trouble(
+        &self,
+        error: dionysus_postgres::Error,
+        batch: &Batch<'_>,
+        records: &[Record],
+    ) -> Trouble {
         if !is_about_data(&error) {
             return Trouble::Wait(Error::Database(error));
         }
@@ -245,7 +264,13 @@ impl Run {
         let offset = records.first().map_or(0, |record| record.offset);
         let place = &self.worker.place;
         let group = self.worker.shared.group.clone();
-        let error = Error::Write { topic: place.topic.clone(), partition: place.partition, offset, group, source };
+        let error = Error::Write {
+            topic: place.topic.clone(),
+            partition: place.partition,
+            offset,
+            group,
+            source,
+        };
         Trouble::Among(batch.records, error)
     }
 
@@ -269,7 +294,9 @@ impl Run {
             return;
         }
         let place = &self.worker.place;
-        if let Err(error) = self.worker.subscriber.commit(&place.topic, place.partition, self.position) {
+        if let Err(error) =
+            self.worker.subscriber.commit(&place.topic, place.partition, self.position)
+        {
             tracing::debug!(topic = %place.topic, partition = place.partition, error = %error, "progress not told to Kafka");
         }
         self.committed = Some(Instant::now());
@@ -282,6 +309,8 @@ fn is_about_data(error: &dionysus_postgres::Error) -> bool {
     let Some(database) = source.as_database_error() else { return false };
     // 21: cardinality; 22: data; 23: constraints; 27, 39, 09, P0: triggers; 44: with check option; 54: limits.
     database.code().is_some_and(|code| {
-        ["09", "21", "22", "23", "27", "39", "44", "54", "P0"].iter().any(|class| code.starts_with(class))
+        ["09", "21", "22", "23", "27", "39", "44", "54", "P0"]
+            .iter()
+            .any(|class| code.starts_with(class))
     })
 }

@@ -60,11 +60,7 @@ pub struct ParseSnapshotError {
 impl Snapshot {
     /// The snapshot that has seen nothing: a new lane starts at the beginning of the retained outbox.
     pub const fn beginning() -> Self {
-        Self {
-            xmin: 1,
-            xmax: 1,
-            xip: Vec::new(),
-        }
+        Self { xmin: 1, xmax: 1, xip: Vec::new() }
     }
 
     /// The lowest transaction id that was in progress.
@@ -89,11 +85,7 @@ impl Snapshot {
 
     /// The transactions that this snapshot lists as in progress and `later` does not.
     pub fn finished_by(&self, later: &Self) -> Vec<u64> {
-        self.xip
-            .iter()
-            .copied()
-            .filter(|&xid| later.sees(xid))
-            .collect()
+        self.xip.iter().copied().filter(|&xid| later.sees(xid)).collect()
     }
 
     /// Whether a row of `xid` is new between this snapshot and `later`.
@@ -111,9 +103,7 @@ impl FromStr for Snapshot {
     type Err = ParseSnapshotError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        parse(text).ok_or_else(|| ParseSnapshotError {
-            text: text.chars().take(100).collect(),
-        })
+        parse(text).ok_or_else(|| ParseSnapshotError { text: text.chars().take(100).collect() })
     }
 }
 
@@ -212,11 +202,7 @@ mod tests {
 
     #[test]
     fn a_late_commit_comes_in_the_window_in_which_it_commits() {
-        let (s0, s1, s2) = (
-            snapshot("10:20:10,14"),
-            snapshot("10:30:10,25"),
-            snapshot("40:40:"),
-        );
+        let (s0, s1, s2) = (snapshot("10:20:10,14"), snapshot("10:30:10,25"), snapshot("40:40:"));
         assert!(s0.brings(&s1, 14));
         assert!(!s0.brings(&s1, 10) && s1.brings(&s2, 10));
         assert!(!s0.brings(&s1, 25) && s1.brings(&s2, 25));
@@ -226,12 +212,8 @@ mod tests {
 
     /// A history: each transaction begins and ends at a tick; a snapshot is taken at each of some ticks.
     fn histories() -> impl Strategy<Value = (Vec<(u32, u32)>, Vec<u32>)> {
-        let transactions = prop::collection::vec((0_u32..60, 1_u32..40), 1..40).prop_map(|spans| {
-            spans
-                .into_iter()
-                .map(|(from, len)| (from, from + len))
-                .collect()
-        });
+        let transactions = prop::collection::vec((0_u32..60, 1_u32..40), 1..40)
+            .prop_map(|spans| spans.into_iter().map(|(from, len)| (from, from + len)).collect());
         (
             transactions,
             prop::collection::btree_set(0_u32..110, 1..12).prop_map(|s| s.into_iter().collect()),
@@ -240,20 +222,11 @@ mod tests {
 
     /// The snapshot at `tick`: ids are given in order of beginning.
     fn snapshot_at(transactions: &[(u32, u32)], tick: u32) -> Snapshot {
-        let begun = transactions
-            .iter()
-            .filter(|(begin, _)| *begin < tick)
-            .count() as u64;
-        let xip: Vec<u64> = (0..begun)
-            .filter(|&i| transactions[i as usize].1 >= tick)
-            .map(|i| i + 1)
-            .collect();
+        let begun = transactions.iter().filter(|(begin, _)| *begin < tick).count() as u64;
+        let xip: Vec<u64> =
+            (0..begun).filter(|&i| transactions[i as usize].1 >= tick).map(|i| i + 1).collect();
         let xmax = begun + 1;
-        Snapshot {
-            xmin: xip.first().copied().unwrap_or(xmax),
-            xmax,
-            xip,
-        }
+        Snapshot { xmin: xip.first().copied().unwrap_or(xmax), xmax, xip }
     }
 
     proptest! {

@@ -62,11 +62,8 @@ mod tests {
 
     #[test]
     fn the_envelope_holds_one_event_with_one_snapshot() {
-        let message = encode_message(
-            "core_booking_destroyed",
-            "Core::Booking",
-            br#"{"links":{},"id":1}"#,
-        );
+        let message =
+            encode_message("core_booking_destroyed", "Core::Booking", br#"{"links":{},"id":1}"#);
         assert_eq!(
             String::from_utf8(message).unwrap(),
             r#"{"message":[{"event":"core_booking_destroyed","model_name":"Core::Booking","data":[{"links":{},"id":1}]}]}"#

@@ -44,15 +44,9 @@ mod tests {
 
     #[test]
     fn a_kind_is_read_from_the_end_of_the_name() {
-        assert_eq!(
-            EventKind::of_event("rental_created"),
-            Some(EventKind::Created)
-        );
+        assert_eq!(EventKind::of_event("rental_created"), Some(EventKind::Created));
         assert_eq!(EventKind::of_event("updated"), Some(EventKind::Updated));
-        assert_eq!(
-            EventKind::of_event("xdestroyed"),
-            Some(EventKind::Destroyed)
-        );
+        assert_eq!(EventKind::of_event("xdestroyed"), Some(EventKind::Destroyed));
         assert_eq!(EventKind::of_event("rental_archived"), None);
     }
 }

@@ -66,9 +66,7 @@ impl Topic {
         {
             Ok(Self(name))
         } else {
-            Err(NameError::Topic {
-                name: name.chars().take(300).collect(),
-            })
+            Err(NameError::Topic { name: name.chars().take(300).collect() })
         }
     }
 
@@ -126,9 +124,7 @@ impl Model {
         if name.len() <= MODEL_LEN_MAX && name.split("::").all(identifier) {
             Ok(Self(name))
         } else {
-            Err(NameError::Model {
-                name: name.chars().take(300).collect(),
-            })
+            Err(NameError::Model { name: name.chars().take(300).collect() })
         }
     }
 

@@ -16,24 +16,16 @@ mod tests {
 
     #[test]
     fn recorded_partitions_are_met() {
-        for (key, partition) in [
-            ("7", 6),
-            ("8", 11),
-            ("0", 5),
-            ("-3", 10),
-            ("eu-west", 5),
-            ("1705312800", 3),
-        ] {
+        for (key, partition) in
+            [("7", 6), ("8", 11), ("0", 5), ("-3", 10), ("eu-west", 5), ("1705312800", 3)]
+        {
             assert_eq!(partition_of(key, 12), partition, "{key}");
         }
     }
 
     #[test]
     fn a_multi_byte_key_is_hashed_by_as_many_bytes_as_it_has_characters() {
-        assert_eq!(
-            partition_of("é", 1 << 31),
-            crc32fast::hash(&"é".as_bytes()[..1]) % (1 << 31)
-        );
+        assert_eq!(partition_of("é", 1 << 31), crc32fast::hash(&"é".as_bytes()[..1]) % (1 << 31));
     }
 
     #[test]

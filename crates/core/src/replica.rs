@@ -117,10 +117,7 @@ struct ColumnPair {
 impl From<ColumnMappingForm> for ColumnMapping {
     fn from(form: ColumnMappingForm) -> Self {
         match form {
-            ColumnMappingForm::Name(name) => Self {
-                attribute: name.clone(),
-                column: name,
-            },
+            ColumnMappingForm::Name(name) => Self { attribute: name.clone(), column: name },
             ColumnMappingForm::Pair(ColumnPair { attribute, column }) => Self { attribute, column },
         }
     }
@@ -151,12 +148,7 @@ impl MappingError {
 
 impl fmt::Display for MappingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the replica of `{}` cannot be mapped: {}",
-            self.model,
-            self.faults.join("; ")
-        )
+        write!(f, "the replica of `{}` cannot be mapped: {}", self.model, self.faults.join("; "))
     }
 }
 
@@ -193,16 +185,10 @@ impl ReplicaMapping {
             ("synced_updated_at", &self.updated_at),
             ("synced_canceled_at", &self.canceled_at),
         ];
-        let fixed = timestamps
-            .into_iter()
-            .filter_map(|(name, column)| Some((name, column.as_deref()?)));
-        let columns = self
-            .columns
-            .iter()
-            .map(|c| (c.attribute.as_str(), c.column.as_str()));
-        std::iter::once(("synced_id", self.id.as_str()))
-            .chain(fixed)
-            .chain(columns)
+        let fixed =
+            timestamps.into_iter().filter_map(|(name, column)| Some((name, column.as_deref()?)));
+        let columns = self.columns.iter().map(|c| (c.attribute.as_str(), c.column.as_str()));
+        std::iter::once(("synced_id", self.id.as_str())).chain(fixed).chain(columns)
     }
 
     /// Checks everything that can be checked without the database.
@@ -217,29 +203,20 @@ impl ReplicaMapping {
         }
         let (schema, table) = self.schema_and_table();
         if !schema.is_none_or(is_identifier) || !is_identifier(table) || table.contains('.') {
-            faults.push(format!(
-                "table: `{}` is neither `table` nor `schema.table`",
-                self.table
-            ));
+            faults.push(format!("table: `{}` is neither `table` nor `schema.table`", self.table));
         }
         self.check_columns(&mut faults);
         self.check_attributes(&mut faults);
         if faults.is_empty() {
             Ok(())
         } else {
-            Err(MappingError {
-                model: self.model.clone(),
-                faults,
-            })
+            Err(MappingError { model: self.model.clone(), faults })
         }
     }
 
     fn check_columns(&self, faults: &mut Vec<String>) {
         let mut takers: BTreeMap<&str, &str> = BTreeMap::new();
-        let data = self
-            .synced_data
-            .iter()
-            .map(|column| ("synced_data", column.as_str()));
+        let data = self.synced_data.iter().map(|column| ("synced_data", column.as_str()));
         let flag = match &self.removal {
             Removal::Flag(column) => Some(("removal", column.as_str())),
             Removal::Delete => None,
@@ -250,9 +227,8 @@ impl ReplicaMapping {
                     "{taker}: `{column}` is not a column name of 1 to {IDENTIFIER_LEN_MAX} bytes"
                 ));
             } else if let Some(other) = takers.insert(column, taker) {
-                faults.push(format!(
-                    "column `{column}` is mapped twice, by {other} and by {taker}"
-                ));
+                faults
+                    .push(format!("column `{column}` is mapped twice, by {other} and by {taker}"));
             }
         }
     }
@@ -261,13 +237,9 @@ impl ReplicaMapping {
         let mut columns: BTreeMap<&str, &str> = BTreeMap::new();
         for ColumnMapping { attribute, column } in &self.columns {
             if attribute.is_empty() {
-                faults.push(format!(
-                    "columns: the attribute of column `{column}` is empty"
-                ));
+                faults.push(format!("columns: the attribute of column `{column}` is empty"));
             } else if let Some(field) = field_of(attribute) {
-                faults.push(format!(
-                    "columns: `{attribute}` has a field of its own, `{field}`"
-                ));
+                faults.push(format!("columns: `{attribute}` has a field of its own, `{field}`"));
             } else if attribute == "links" || attribute.starts_with("links.") {
                 faults.push(format!(
                     "columns: `{attribute}` is not a canonical name; a link `account` is `synced_account_id`"
@@ -298,10 +270,7 @@ mod tests {
     fn rental() -> ReplicaMapping {
         ReplicaMapping {
             created_at: Some("synced_created_at".into()),
-            columns: vec![ColumnMapping {
-                attribute: "price".into(),
-                column: "amount".into(),
-            }],
+            columns: vec![ColumnMapping { attribute: "price".into(), column: "amount".into() }],
             ..ReplicaMapping::new("Rental", "public.rentals")
         }
     }
@@ -330,18 +299,12 @@ mod tests {
             "created_at": "synced_created_at",
             "columns": [{ "attribute": "price", "column": "amount" }],
         });
-        assert_eq!(
-            serde_json::from_value::<ReplicaMapping>(written).unwrap(),
-            rental()
-        );
+        assert_eq!(serde_json::from_value::<ReplicaMapping>(written).unwrap(), rental());
         let short = serde_json::json!({ "model": "R", "table": "r", "columns": ["name"], "removal": { "flag": "gone" } });
         let short: ReplicaMapping = serde_json::from_value(short).unwrap();
         assert_eq!(
             short.columns,
-            [ColumnMapping {
-                attribute: "name".into(),
-                column: "name".into()
-            }]
+            [ColumnMapping { attribute: "name".into(), column: "name".into() }]
         );
         assert_eq!(short.removal, Removal::Flag("gone".into()));
         assert_eq!(short.id, "synced_id");
@@ -374,11 +337,7 @@ mod tests {
         };
         let error = mapping.validate().unwrap_err();
         assert_eq!(error.faults.len(), 9, "{:#?}", error.faults);
-        assert!(
-            error
-                .to_string()
-                .contains("column `title` is mapped twice, by name and by title")
-        );
+        assert!(error.to_string().contains("column `title` is mapped twice, by name and by title"));
         assert!(error.remedy().is_some());
     }
 }

@@ -56,13 +56,7 @@ fn history() -> Vec<(EventKind, Note)> {
         (Destroyed, note(8, "third", "03.000000")),
         (Created, without_account()),
         (Destroyed, without_account()),
-        (
-            Destroyed,
-            Note {
-                id: 3,
-                ..note(9, "short-lived", "06")
-            },
-        ),
+        (Destroyed, Note { id: 3, ..note(9, "short-lived", "06") }),
     ]
 }
 
@@ -82,34 +76,20 @@ fn message<P: Publishable>(kind: EventKind, instance: &P, row_is_gone: bool) -> 
 fn a_derived_model_gives_the_recorded_messages() {
     let recording: Value = serde_json::from_str(RECORDING).unwrap();
     let steps = recording["steps"].as_array().unwrap();
-    let recorded: Vec<&Value> = steps
-        .iter()
-        .filter_map(|step| step["messages"].as_array())
-        .flatten()
-        .collect();
+    let recorded: Vec<&Value> =
+        steps.iter().filter_map(|step| step["messages"].as_array()).flatten().collect();
     let history = history();
     assert_eq!(recorded.len(), history.len());
     for (recorded, (kind, instance)) in recorded.into_iter().zip(&history) {
         let topic = Topic::in_namespace("v3", "notes").unwrap();
         assert_eq!(recorded["topic"], topic.as_str());
-        assert_eq!(
-            recorded["key"],
-            Model::new(Note::MODEL).unwrap().key(&instance.id())
-        );
+        assert_eq!(recorded["key"], Model::new(Note::MODEL).unwrap().key(&instance.id()));
         // The gem makes an integer of every partition key, and 0 of null; ours is left out unless the topology asks for that.
-        let partition_key = instance
-            .partition_key_of(Note::PARTITION_KEY.unwrap())
-            .unwrap();
+        let partition_key = instance.partition_key_of(Note::PARTITION_KEY.unwrap()).unwrap();
         let partition_key = partition_key.unwrap_or_else(|| "0".into());
         assert_eq!(recorded["partition_key"], partition_key.as_str());
-        assert_eq!(
-            recorded["partition_of_12"],
-            partition_of(&partition_key, PARTITIONS)
-        );
-        assert_eq!(
-            recorded["payload"],
-            message(*kind, instance, *kind == Destroyed)
-        );
+        assert_eq!(recorded["partition_of_12"], partition_of(&partition_key, PARTITIONS));
+        assert_eq!(recorded["payload"], message(*kind, instance, *kind == Destroyed));
     }
 }
 
@@ -123,10 +103,7 @@ struct Country {
 
 #[test]
 fn a_primary_key_keeps_the_name_of_its_column() {
-    let country = Country {
-        code: "PL/ł".into(),
-        name: "Poland".into(),
-    };
+    let country = Country { code: "PL/ł".into(), name: "Poland".into() };
     assert_eq!(Country::PRIMARY_KEY, "code");
     assert_eq!(country.id(), "PL/ł");
     assert_eq!(
@@ -169,10 +146,7 @@ fn a_hidden_attribute_decides_the_partition_and_is_not_written() {
     assert!(rental.selected);
     assert!(rental.soft_deleted());
     assert_eq!(Rental::SOFT_DELETE, Some("canceled_at"));
-    assert_eq!(
-        rental.partition_key_of("account_id"),
-        Some(Some("7".into()))
-    );
+    assert_eq!(rental.partition_key_of("account_id"), Some(Some("7".into())));
     assert_eq!(rental.partition_key_of("selected"), None);
     assert_eq!(
         message(Destroyed, &rental, false),
@@ -185,10 +159,8 @@ fn a_hidden_attribute_decides_the_partition_and_is_not_written() {
 
 #[test]
 fn attributes_say_where_they_are_read_from() {
-    let attributes: Vec<_> = Rental::ATTRIBUTES
-        .iter()
-        .map(|a| (a.name, a.column, a.type_name, a.hidden))
-        .collect();
+    let attributes: Vec<_> =
+        Rental::ATTRIBUTES.iter().map(|a| (a.name, a.column, a.type_name, a.hidden)).collect();
     assert_eq!(
         attributes,
         [

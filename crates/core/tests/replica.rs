@@ -58,10 +58,7 @@ fn a_derived_mapping_is_that_of_a_configuration() {
     .unwrap();
     assert_eq!(Booking::mapping(), configured);
     configured.validate().unwrap();
-    assert_eq!(
-        (Booking::MODEL, Booking::TABLE),
-        ("Booking", "replicas.bookings")
-    );
+    assert_eq!((Booking::MODEL, Booking::TABLE), ("Booking", "replicas.bookings"));
 }
 
 #[derive(Replica)]
@@ -80,8 +77,5 @@ fn a_small_table_needs_no_options_on_its_fields() {
         mapping.assignments().collect::<Vec<_>>(),
         [("synced_id", "synced_id"), ("body", "body")]
     );
-    assert_eq!(
-        (mapping.removal, mapping.synced_data),
-        (Removal::Delete, None)
-    );
+    assert_eq!((mapping.removal, mapping.synced_data), (Removal::Delete, None));
 }

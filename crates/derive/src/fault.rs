@@ -69,10 +69,7 @@ pub(crate) fn suggestion<'a>(
     what: &str,
 ) -> String {
     let known: Vec<&str> = known.into_iter().collect();
-    let nearest = known
-        .iter()
-        .map(|name| (distance(given, name), *name))
-        .min();
+    let nearest = known.iter().map(|name| (distance(given, name), *name)).min();
     match nearest {
         Some((errors, name)) if errors <= TYPING_ERRORS_MAX && 2 * errors < name.len() => {
             format!("; did you mean `{name}`?")
@@ -108,18 +105,9 @@ mod tests {
     #[test]
     fn near_names_are_suggested_and_far_ones_listed() {
         let known = ["column", "rename"];
-        assert_eq!(
-            suggestion("colum", known, "the options are"),
-            "; did you mean `column`?"
-        );
-        assert_eq!(
-            suggestion("cole", ["code", "id"], "x"),
-            "; did you mean `code`?"
-        );
-        assert_eq!(
-            suggestion("gone", ["code"], "the columns are"),
-            "; the columns are `code`"
-        );
+        assert_eq!(suggestion("colum", known, "the options are"), "; did you mean `column`?");
+        assert_eq!(suggestion("cole", ["code", "id"], "x"), "; did you mean `code`?");
+        assert_eq!(suggestion("gone", ["code"], "the columns are"), "; the columns are `code`");
         assert_eq!(
             suggestion("x", known, "the options are"),
             "; the options are `column`, `rename`"

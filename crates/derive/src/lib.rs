@@ -38,9 +38,7 @@ mod replica;
 #[proc_macro_derive(Publishable, attributes(publishable))]
 pub fn derive_publishable(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
-    publishable::expand(&input)
-        .unwrap_or_else(syn::Error::into_compile_error)
-        .into()
+    publishable::expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
 /// Maps a model to a local table, whose rows the struct mirrors.
@@ -71,7 +69,5 @@ pub fn derive_publishable(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(Replica, attributes(replica))]
 pub fn derive_replica(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
-    replica::expand(&input)
-        .unwrap_or_else(syn::Error::into_compile_error)
-        .into()
+    replica::expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()
 }

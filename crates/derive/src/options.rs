@@ -19,17 +19,10 @@ pub(crate) struct Setting {
 impl Setting {
     /// The string behind `=`.
     pub(crate) fn string(&self, faults: &mut Faults) -> Option<LitStr> {
-        if let Some(Expr::Lit(ExprLit {
-            lit: Lit::Str(text),
-            ..
-        })) = &self.value
-        {
+        if let Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) = &self.value {
             return Some(text.clone());
         }
-        let message = format!(
-            "`{name}` needs a string: `{name} = \"..\"`",
-            name = self.name
-        );
+        let message = format!("`{name}` needs a string: `{name} = \"..\"`", name = self.name);
         match &self.value {
             Some(value) => faults.on(value, message),
             None => faults.at(self.span, message),
@@ -55,10 +48,7 @@ impl Setting {
         let text = self.string(faults)?;
         let path = text.parse_with(Path::parse_mod_style).ok();
         if path.is_none() {
-            faults.on(
-                &text,
-                "this is not a path such as `dionysus` or `crate::reexports`",
-            );
+            faults.on(&text, "this is not a path such as `dionysus` or `crate::reexports`");
         }
         path
     }
@@ -73,25 +63,16 @@ pub(crate) fn settings(
     faults: &mut Faults,
 ) -> Vec<Setting> {
     let mut found: Vec<Setting> = Vec::new();
-    for own in attributes
-        .iter()
-        .filter(|own| own.path().is_ident(attribute))
-    {
+    for own in attributes.iter().filter(|own| own.path().is_ident(attribute)) {
         let parsed = own.parse_nested_meta(|meta| {
             let setting = setting(&meta)?;
             if !known.contains(&setting.name.as_str()) {
                 let hint = suggestion(&setting.name, known.iter().copied(), "the options here are");
-                faults.at(
-                    setting.span,
-                    format!("unknown option `{}`{hint}", setting.name),
-                );
+                faults.at(setting.span, format!("unknown option `{}`{hint}", setting.name));
             } else if !repeatable.contains(&setting.name.as_str())
                 && found.iter().any(|earlier| earlier.name == setting.name)
             {
-                faults.at(
-                    setting.span,
-                    format!("`{}` is given twice: remove one", setting.name),
-                );
+                faults.at(setting.span, format!("`{}` is given twice: remove one", setting.name));
             } else {
                 found.push(setting);
             }
@@ -105,16 +86,8 @@ pub(crate) fn settings(
 }
 
 fn setting(meta: &ParseNestedMeta<'_>) -> syn::Result<Setting> {
-    let name = meta
-        .path
-        .get_ident()
-        .map(ToString::to_string)
-        .unwrap_or_default();
-    let span = meta
-        .path
-        .segments
-        .first()
-        .map_or_else(Span::call_site, |first| first.ident.span());
+    let name = meta.path.get_ident().map(ToString::to_string).unwrap_or_default();
+    let span = meta.path.segments.first().map_or_else(Span::call_site, |first| first.ident.span());
     let value = if meta.input.peek(Token![=]) {
         let mut value: Expr = meta.value()?.parse()?;
         // A literal that a `macro_rules!` passes on comes wrapped.
@@ -133,10 +106,7 @@ pub(crate) fn check_table(table: &LitStr, faults: &mut Faults) {
     let text = table.value();
     let parts: Vec<&str> = text.split('.').collect();
     if parts.len() > 2 || !parts.iter().all(|part| is_identifier(part)) {
-        faults.on(
-            table,
-            format!("`{text}` is not a table: write `table` or `schema.table`"),
-        );
+        faults.on(table, format!("`{text}` is not a table: write `table` or `schema.table`"));
     }
 }
 
@@ -159,10 +129,8 @@ pub(crate) fn check_model(model: &LitStr, faults: &mut Faults) {
             && part.chars().all(|c| c.is_alphanumeric() || c == '_')
     };
     if !text.split("::").all(identifier) {
-        faults.on(
-            model,
-            format!("`{text}` is not a model name: write `Rental` or `Core::Booking`"),
-        );
+        faults
+            .on(model, format!("`{text}` is not a model name: write `Rental` or `Core::Booking`"));
     }
 }
 

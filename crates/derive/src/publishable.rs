@@ -69,14 +69,7 @@ enum SoftDelete {
 
 impl Model {
     fn read(input: &DeriveInput, faults: &mut Faults) -> Self {
-        let known = [
-            "table",
-            "model",
-            "primary_key",
-            "partition_key",
-            "soft_delete",
-            "crate",
-        ];
+        let known = ["table", "model", "primary_key", "partition_key", "soft_delete", "crate"];
         let mut model = Self {
             name: LitStr::new(&input.ident.unraw().to_string(), input.ident.span()),
             table: None,
@@ -97,9 +90,8 @@ impl Model {
                 "partition_key" => model.partition_key = setting.string(faults),
                 "soft_delete" if setting.is_false() => model.soft_delete = SoftDelete::Never,
                 "soft_delete" => {
-                    model.soft_delete = setting
-                        .string(faults)
-                        .map_or(SoftDelete::Never, SoftDelete::Column);
+                    model.soft_delete =
+                        setting.string(faults).map_or(SoftDelete::Never, SoftDelete::Column);
                 }
                 _ => model.krate = setting.path(faults).unwrap_or(model.krate),
             }
@@ -151,10 +143,7 @@ impl<'a> Attribute<'a> {
             return None;
         }
         if let (Some(span), Some(_)) = (hidden, id) {
-            faults.at(
-                span,
-                "consumers find an instance by its primary key: remove `hidden`",
-            );
+            faults.at(span, "consumers find an instance by its primary key: remove `hidden`");
         }
         if let (Some(span), Some(_)) = (hidden, &rename) {
             faults.at(
@@ -184,10 +173,7 @@ fn check_names(attributes: &[Attribute<'_>], faults: &mut Faults) {
     for (i, attribute) in attributes.iter().enumerate() {
         let (name, column) = (attribute.name.value(), attribute.column.value());
         if name.is_empty() {
-            faults.on(
-                &attribute.name,
-                "an attribute needs a name: remove `rename`",
-            );
+            faults.on(&attribute.name, "an attribute needs a name: remove `rename`");
         }
         if name == LINKS {
             let fix = "rename it with `#[publishable(rename = \"..\")]`";
@@ -196,18 +182,12 @@ fn check_names(attributes: &[Attribute<'_>], faults: &mut Faults) {
                 format!("`{LINKS}` is written after the attributes of every snapshot: {fix}"),
             );
         }
-        if attributes[..i]
-            .iter()
-            .any(|earlier| earlier.name.value() == name)
-        {
+        if attributes[..i].iter().any(|earlier| earlier.name.value() == name) {
             faults.on(
                 &attribute.name,
                 format!("another field already has the name `{name}` on the wire: rename one"),
             );
-        } else if attributes[..i]
-            .iter()
-            .any(|earlier| earlier.column.value() == column)
-        {
+        } else if attributes[..i].iter().any(|earlier| earlier.column.value() == column) {
             faults.on(
                 &attribute.column,
                 format!("another field already reads the column `{column}`: change one"),
@@ -222,15 +202,9 @@ fn find_id<'a>(
     attributes: &'a [Attribute<'a>],
     faults: &mut Faults,
 ) -> Option<&'a Attribute<'a>> {
-    let marked: Vec<_> = attributes
-        .iter()
-        .filter(|attribute| attribute.id.is_some())
-        .collect();
+    let marked: Vec<_> = attributes.iter().filter(|attribute| attribute.id.is_some()).collect();
     for span in marked.iter().skip(1).filter_map(|attribute| attribute.id) {
-        faults.at(
-            span,
-            "another field is already marked `id`: a model has one primary key",
-        );
+        faults.at(span, "another field is already marked `id`: a model has one primary key");
     }
     let id = match (marked.first(), &model.primary_key) {
         (Some(marked), Some(column)) if marked.column.value() != column.value() => {
@@ -243,18 +217,15 @@ fn find_id<'a>(
         }
         (Some(marked), _) => *marked,
         (None, Some(column)) => {
-            let found = attributes
-                .iter()
-                .find(|attribute| attribute.column.value() == column.value());
+            let found =
+                attributes.iter().find(|attribute| attribute.column.value() == column.value());
             if found.is_none() {
                 no_column("primary_key", column, attributes, faults);
             }
             found?
         }
         (None, None) => {
-            let found = attributes
-                .iter()
-                .find(|attribute| attribute.ident.unraw() == "id");
+            let found = attributes.iter().find(|attribute| attribute.ident.unraw() == "id");
             if found.is_none() {
                 let ident = &input.ident;
                 faults.on(ident, format!(
@@ -265,16 +236,10 @@ fn find_id<'a>(
         }
     };
     if id.hidden && id.id.is_none() {
-        faults.on(
-            id.ident,
-            "consumers find an instance by its primary key: remove `hidden`",
-        );
+        faults.on(id.ident, "consumers find an instance by its primary key: remove `hidden`");
     }
     if id.is_optional() {
-        faults.on(
-            id.ty,
-            "the primary key is part of every Kafka key: it cannot be an `Option`",
-        );
+        faults.on(id.ty, "the primary key is part of every Kafka key: it cannot be an `Option`");
     }
     Some(id)
 }
@@ -286,34 +251,24 @@ fn check_partition_key(
     faults: &mut Faults,
 ) {
     let name = key.value();
-    if attributes
-        .iter()
-        .any(|attribute| attribute.name.value() == name)
-    {
+    if attributes.iter().any(|attribute| attribute.name.value() == name) {
         return;
     }
     let message = if skipped.contains(&name) {
         format!(
             "`{name}` is skipped, so it has no value for a partition key: use `hidden` in place of `skip`"
         )
-    } else if let Some(renamed) = attributes
-        .iter()
-        .find(|attribute| attribute.ident.unraw() == name)
+    } else if let Some(renamed) =
+        attributes.iter().find(|attribute| attribute.ident.unraw() == name)
     {
         format!(
             "`{name}` is called `{0}` on the wire: write `partition_key = \"{0}\"`",
             renamed.name.value()
         )
     } else {
-        let names: Vec<String> = attributes
-            .iter()
-            .map(|attribute| attribute.name.value())
-            .collect();
-        let hint = suggestion(
-            &name,
-            names.iter().map(String::as_str),
-            "the attributes are",
-        );
+        let names: Vec<String> =
+            attributes.iter().map(|attribute| attribute.name.value()).collect();
+        let hint = suggestion(&name, names.iter().map(String::as_str), "the attributes are");
         format!("`partition_key` names no attribute: there is no `{name}`{hint}")
     };
     faults.on(key, message);
@@ -325,11 +280,8 @@ fn find_soft_delete<'a>(
     skipped: &[String],
     faults: &mut Faults,
 ) -> Option<&'a Attribute<'a>> {
-    let by_column = |column: &str| {
-        attributes
-            .iter()
-            .find(|attribute| attribute.column.value() == column)
-    };
+    let by_column =
+        |column: &str| attributes.iter().find(|attribute| attribute.column.value() == column);
     let found = match &model.soft_delete {
         SoftDelete::Never => None,
         SoftDelete::Default => by_column(CANCELED_AT),
@@ -355,15 +307,10 @@ fn find_soft_delete<'a>(
 
 fn no_column(option: &str, column: &LitStr, attributes: &[Attribute<'_>], faults: &mut Faults) {
     let name = column.value();
-    let columns: Vec<String> = attributes
-        .iter()
-        .map(|attribute| attribute.column.value())
-        .collect();
+    let columns: Vec<String> =
+        attributes.iter().map(|attribute| attribute.column.value()).collect();
     let hint = suggestion(&name, columns.iter().map(String::as_str), "the columns are");
-    faults.on(
-        column,
-        format!("`{option}` names no field's column: there is no `{name}`{hint}"),
-    );
+    faults.on(column, format!("`{option}` names no field's column: there is no `{name}`{hint}"));
 }
 
 /// Everything that is known to be right.
@@ -388,10 +335,7 @@ impl Output<'_> {
         };
         let (name, table, model) = (self.name, self.table, &self.model.name);
         let primary_key = &self.id.column;
-        let infos = self
-            .attributes
-            .iter()
-            .map(|attribute| attribute.info(&private));
+        let infos = self.attributes.iter().map(|attribute| attribute.info(&private));
         let soft_delete = optional(self.soft_delete.map(|attribute| &attribute.column));
         let partition_key = optional(self.model.partition_key.as_ref());
         let methods = self.methods(&private);
@@ -469,12 +413,7 @@ impl Output<'_> {
 
 impl Attribute<'_> {
     fn info(&self, private: &TokenStream) -> TokenStream {
-        let Self {
-            name,
-            column,
-            hidden,
-            ..
-        } = self;
+        let Self { name, column, hidden, .. } = self;
         let type_name = self.ty.to_token_stream().to_string().replace(' ', "");
         quote! {
             #private::AttributeInfo { name: #name, column: #column, type_name: #type_name, hidden: #hidden }

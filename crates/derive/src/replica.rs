@@ -18,11 +18,8 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
     let fields = named_fields(input, "Replica")?;
     let mut faults = Faults::default();
     let declaration = Declaration::read(input, &mut faults);
-    let columns: Vec<Column> = fields
-        .named
-        .iter()
-        .filter_map(|field| Column::read(field, &mut faults))
-        .collect();
+    let columns: Vec<Column> =
+        fields.named.iter().filter_map(|field| Column::read(field, &mut faults)).collect();
     check(&columns, &mut faults);
     if !columns.iter().any(|column| column.takes.is("synced_id")) {
         let ident = &input.ident;
@@ -92,12 +89,7 @@ impl Declaration {
     }
 
     fn render(&self, input: &DeriveInput, columns: &[Column]) -> TokenStream {
-        let Self {
-            model,
-            table,
-            sideloaded_as,
-            krate,
-        } = self;
+        let Self { model, table, sideloaded_as, krate } = self;
         let private = quote!(#krate::__private);
         let name = &input.ident;
         let assignments = columns.iter().map(|column| column.assignment(&private));
@@ -169,19 +161,14 @@ impl Column {
             takes.push((span, Takes::Attribute(canonical(&name))));
         }
         for (span, _) in takes.iter().skip(1) {
-            faults.at(
-                *span,
-                "`from`, `synced_data` and `removal_flag` exclude each other: keep one",
-            );
+            faults
+                .at(*span, "`from`, `synced_data` and `removal_flag` exclude each other: keep one");
         }
         let takes = match takes.into_iter().next() {
             Some((_, takes)) => takes,
             None => Takes::by_name(&own_name, faults)?,
         };
-        Some(Self {
-            takes,
-            column: column.unwrap_or(own_name),
-        })
+        Some(Self { takes, column: column.unwrap_or(own_name) })
     }
 
     fn assignment(&self, private: &TokenStream) -> TokenStream {
@@ -249,30 +236,20 @@ fn check(columns: &[Column], faults: &mut Faults) {
                 Some((name, format!("the attribute `{}`", name.value())))
             }
             Takes::SyncedData
-                if earlier
-                    .iter()
-                    .any(|other| matches!(other.takes, Takes::SyncedData)) =>
+                if earlier.iter().any(|other| matches!(other.takes, Takes::SyncedData)) =>
             {
                 Some((&column.column, "`synced_data`".into()))
             }
             Takes::RemovalFlag
-                if earlier
-                    .iter()
-                    .any(|other| matches!(other.takes, Takes::RemovalFlag)) =>
+                if earlier.iter().any(|other| matches!(other.takes, Takes::RemovalFlag)) =>
             {
                 Some((&column.column, "`removal_flag`".into()))
             }
             _ => None,
         };
         if let Some((span, what)) = taken {
-            faults.on(
-                span,
-                format!("another field already takes {what}: remove one"),
-            );
-        } else if earlier
-            .iter()
-            .any(|other| other.column.value() == column.column.value())
-        {
+            faults.on(span, format!("another field already takes {what}: remove one"));
+        } else if earlier.iter().any(|other| other.column.value() == column.column.value()) {
             let name = column.column.value();
             faults.on(
                 &column.column,

@@ -48,10 +48,7 @@ async fn download(user: &ServerUser, _searched: Vec<PathBuf>) -> Result<PathBuf,
 }
 
 #[cfg(not(feature = "download"))]
-#[expect(
-    clippy::unused_async,
-    reason = "the same signature as with the feature"
-)]
+#[expect(clippy::unused_async, reason = "the same signature as with the feature")]
 async fn download(_user: &ServerUser, searched: Vec<PathBuf>) -> Result<PathBuf, Error> {
     Err(Error::PostgresMissing { searched })
 }
@@ -63,12 +60,8 @@ fn candidates() -> Vec<PathBuf> {
     debian.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
     found.extend(debian.into_iter().map(|(_, folder)| folder));
     found.extend(
-        [
-            "/usr/pgsql/bin",
-            "/usr/local/pgsql/bin",
-            "/opt/homebrew/opt/postgresql/bin",
-        ]
-        .map(PathBuf::from),
+        ["/usr/pgsql/bin", "/usr/local/pgsql/bin", "/opt/homebrew/opt/postgresql/bin"]
+            .map(PathBuf::from),
     );
     found
 }
@@ -91,16 +84,12 @@ fn versions_in(root: &Path) -> Vec<(u32, PathBuf)> {
 fn real(folder: &Path) -> PathBuf {
     let program = folder.join("postgres").canonicalize().ok();
     let real = program.as_deref().and_then(Path::parent);
-    real.filter(|real| real.join("initdb").is_file())
-        .unwrap_or(folder)
-        .to_owned()
+    real.filter(|real| real.join("initdb").is_file()).unwrap_or(folder).to_owned()
 }
 
 fn is_complete(folder: &Path, user: &ServerUser) -> bool {
     folder.is_absolute()
-        && ["initdb", "postgres"]
-            .iter()
-            .all(|program| folder.join(program).is_file())
+        && ["initdb", "postgres"].iter().all(|program| folder.join(program).is_file())
         && user.reaches(folder)
 }
 
@@ -114,10 +103,8 @@ mod tests {
         for name in ["9", "15", "README"] {
             std::fs::create_dir(root.path().join(name)).unwrap();
         }
-        let mut versions: Vec<u32> = versions_in(root.path())
-            .into_iter()
-            .map(|(version, _)| version)
-            .collect();
+        let mut versions: Vec<u32> =
+            versions_in(root.path()).into_iter().map(|(version, _)| version).collect();
         versions.sort_unstable();
         assert_eq!(versions, [9, 15]);
     }
@@ -125,14 +112,9 @@ mod tests {
     #[tokio::test]
     async fn a_named_folder_without_programs_is_an_error_that_names_it() {
         let empty = tempfile::tempdir().unwrap();
-        let error = Binaries::Folder(empty.path().into())
-            .locate(&ServerUser::Ours)
-            .await
-            .unwrap_err();
-        assert!(
-            error.to_string().contains(empty.path().to_str().unwrap()),
-            "{error}"
-        );
+        let error =
+            Binaries::Folder(empty.path().into()).locate(&ServerUser::Ours).await.unwrap_err();
+        assert!(error.to_string().contains(empty.path().to_str().unwrap()), "{error}");
         assert!(error.remedy().unwrap().contains(VARIABLE));
     }
 }

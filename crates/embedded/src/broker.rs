@@ -23,10 +23,7 @@ impl Broker {
     /// # Errors
     /// It cannot listen.
     // Not async today; another broker may need to be.
-    #[expect(
-        clippy::unused_async,
-        reason = "all servers of this crate are started alike"
-    )]
+    #[expect(clippy::unused_async, reason = "all servers of this crate are started alike")]
     pub async fn start() -> Result<Self, Error> {
         let life = Lifecycle::default();
         // The plain `spawn` of the crate cannot be stopped. This one would read a log from the folder, if there were one,
@@ -34,10 +31,7 @@ impl Broker {
         let nowhere = std::env::temp_dir().join(format!("no-{}", uuid::Uuid::new_v4().simple()));
         let address: SocketAddr = noida::kafka::spawn_persistent("127.0.0.1:0", &nowhere, &life)
             .map_err(|source| Error::Broker { source })?;
-        Ok(Self {
-            bootstrap: address.to_string(),
-            life,
-        })
+        Ok(Self { bootstrap: address.to_string(), life })
     }
 
     /// `host:port`, for `bootstrap.servers`.
@@ -56,8 +50,6 @@ impl Drop for Broker {
 
 impl std::fmt::Debug for Broker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Broker")
-            .field("bootstrap", &self.bootstrap)
-            .finish_non_exhaustive()
+        f.debug_struct("Broker").field("bootstrap", &self.bootstrap).finish_non_exhaustive()
     }
 }

@@ -40,12 +40,8 @@ pub(crate) fn folder(user: &ServerUser) -> Result<PathBuf, Error> {
 pub(crate) async fn lock(cache: &Path, name: &str) -> Result<File, Error> {
     let path = cache.join(format!("{name}.lock"));
     let failed = |source| Error::io("lock the cache", &path, source);
-    let file = File::options()
-        .create(true)
-        .write(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(failed)?;
+    let file =
+        File::options().create(true).write(true).truncate(false).open(&path).map_err(failed)?;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
@@ -64,9 +60,7 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let first = lock(cache.path(), "kafka").await.unwrap();
         let mut second = Box::pin(lock(cache.path(), "kafka"));
-        tokio::time::timeout(Duration::from_millis(250), &mut second)
-            .await
-            .unwrap_err();
+        tokio::time::timeout(Duration::from_millis(250), &mut second).await.unwrap_err();
         drop(first);
         second.await.unwrap();
     }

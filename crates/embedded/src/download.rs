@@ -25,14 +25,8 @@ pub(crate) async fn postgres(user: &ServerUser) -> Result<PathBuf, Error> {
     if bin.join("postgres").is_file() {
         return Ok(bin);
     }
-    tracing::info!(
-        version = VERSION,
-        "no postgres to use on this machine, downloading one"
-    );
-    let archive = fetch().await.map_err(|source| Error::Download {
-        version: VERSION,
-        source,
-    })?;
+    tracing::info!(version = VERSION, "no postgres to use on this machine, downloading one");
+    let archive = fetch().await.map_err(|source| Error::Download { version: VERSION, source })?;
     let whole = folder.clone();
     // Taking 30 MB of xz apart keeps a thread busy for a second or two.
     tokio::task::spawn_blocking(move || unpack(&archive, &whole))

@@ -113,21 +113,14 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io {
-            action,
-            path: path.to_owned(),
-            source,
-        }
+        Self::Io { action, path: path.to_owned(), source }
     }
 
     /// The error, its causes and what to do, for a person.
     pub fn explained(&self) -> String {
         let first: &dyn std::error::Error = self;
         let chain = std::iter::successors(Some(first), |error| error.source());
-        let text = chain
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(": ");
+        let text = chain.map(ToString::to_string).collect::<Vec<_>>().join(": ");
         match self.remedy() {
             Some(remedy) => format!("{text}\nto do: {remedy}"),
             None => text,
@@ -184,10 +177,7 @@ impl Error {
 /// The last lines of what a program said: enough to see the cause.
 pub(crate) fn tail(text: &str) -> String {
     const LINES: usize = 15;
-    let lines: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     if lines.is_empty() {
         return "(empty)".to_owned();
     }
@@ -205,16 +195,11 @@ pub(crate) fn text_since(log: &Path, from: u64) -> io::Result<String> {
 
 /// The last lines of a log file, of those after its first `from` bytes.
 pub(crate) fn log_tail(log: &Path, from: u64) -> String {
-    text_since(log, from).map_or_else(
-        |error| format!("(cannot be read: {error})"),
-        |text| tail(&text),
-    )
+    text_since(log, from)
+        .map_or_else(|error| format!("(cannot be read: {error})"), |text| tail(&text))
 }
 
 fn list(folders: &[PathBuf]) -> String {
-    let names: Vec<String> = folders
-        .iter()
-        .map(|folder| folder.display().to_string())
-        .collect();
+    let names: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
     names.join(", ")
 }

@@ -92,10 +92,7 @@ impl Kafka {
 
     /// The process id of the server; `None` while it is down.
     pub fn pid(&self) -> Option<u32> {
-        self.server
-            .as_ref()
-            .filter(|server| !server.has_exited())
-            .map(Supervised::pid)
+        self.server.as_ref().filter(|server| !server.has_exited()).map(Supervised::pid)
     }
 
     /// The server's log file. It goes with the server.
@@ -155,21 +152,14 @@ impl Kafka {
         let log = || log_tail(&self.log_file(), log_before);
         loop {
             if self.server.as_ref().is_none_or(Supervised::has_exited) {
-                return Err(Error::EndedAtStart {
-                    server: SERVER,
-                    log: log(),
-                });
+                return Err(Error::EndedAtStart { server: SERVER, log: log() });
             }
             // A port that answers comes earlier than a broker that may lead partitions.
             if text_since(&self.log_file(), log_before).is_ok_and(|log| log.contains(STARTED)) {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                return Err(Error::NotReady {
-                    server: SERVER,
-                    waited: START_LIMIT,
-                    log: log(),
-                });
+                return Err(Error::NotReady { server: SERVER, waited: START_LIMIT, log: log() });
             }
             tokio::time::sleep(READY_POLL).await;
         }

@@ -37,18 +37,12 @@ async fn hold(wanted: &[String]) -> Result<(), Error> {
     }
     if has("broker") {
         let server = Broker::start().await?;
-        say(
-            std::io::stdout(),
-            &format!("KAFKA_BROKERS={}", server.bootstrap()),
-        );
+        say(std::io::stdout(), &format!("KAFKA_BROKERS={}", server.bootstrap()));
         broker = Some(server);
     }
     if has("kafka") {
         let server = Kafka::start(KafkaOptions::default()).await?;
-        say(
-            std::io::stdout(),
-            &format!("KAFKA_BROKERS={}", server.bootstrap()),
-        );
+        say(std::io::stdout(), &format!("KAFKA_BROKERS={}", server.bootstrap()));
         kafka = Some(server);
     }
     // A thread of its own: the servers need none of ours.

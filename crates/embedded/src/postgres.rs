@@ -107,10 +107,7 @@ impl Postgres {
 
     /// The process id of the server; `None` while it is down.
     pub fn pid(&self) -> Option<u32> {
-        self.server
-            .as_ref()
-            .filter(|server| !server.has_exited())
-            .map(Supervised::pid)
+        self.server.as_ref().filter(|server| !server.has_exited()).map(Supervised::pid)
     }
 
     /// The server's log file. It goes with the server.
@@ -197,10 +194,7 @@ impl Postgres {
         let log = || log_tail(&self.log_file(), log_before);
         loop {
             if self.server.as_ref().is_none_or(Supervised::has_exited) {
-                return Err(Error::EndedAtStart {
-                    server: SERVER,
-                    log: log(),
-                });
+                return Err(Error::EndedAtStart { server: SERVER, log: log() });
             }
             // Until the server listens it refuses, and then for a while it says that it starts up.
             if let Ok(connection) = self.connect.connect().await {
@@ -208,11 +202,7 @@ impl Postgres {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                return Err(Error::NotReady {
-                    server: SERVER,
-                    waited: START_LIMIT,
-                    log: log(),
-                });
+                return Err(Error::NotReady { server: SERVER, waited: START_LIMIT, log: log() });
             }
             tokio::time::sleep(READY_POLL).await;
         }

@@ -19,23 +19,16 @@ impl Sandbox {
     /// When a server can't be started; [`Error::explained`] says what to do.
     pub async fn start() -> Result<Self, Error> {
         let (mut postgres, mut broker) = (None, None);
-        let database_url = match variable("DATABASE_URL") {
-            Some(url) => url,
-            None => {
-                let server = postgres.insert(Postgres::start(PostgresOptions::default()).await?);
-                server.url().to_owned()
-            }
+        let database_url = if let Some(url) = variable("DATABASE_URL") {
+            url
+        } else {
+            postgres.insert(Postgres::start(PostgresOptions::default()).await?).url().to_owned()
         };
         let brokers = match variable("KAFKA_BROKERS") {
             Some(brokers) => brokers,
             None => broker.insert(Broker::start().await?).bootstrap().to_owned(),
         };
-        Ok(Self {
-            database_url,
-            brokers,
-            postgres,
-            broker,
-        })
+        Ok(Self { database_url, brokers, postgres, broker })
     }
 
     /// A new, empty database, dropped with the value.

@@ -79,10 +79,7 @@ impl Supervised {
     /// Starts the command; returns when its process exists, which says nothing about its health.
     pub(crate) async fn start(server: &ServerCommand) -> Result<Self, Error> {
         let program = server.command.first().cloned().unwrap_or_default();
-        let failed = |source| Error::Spawn {
-            program: program.clone(),
-            source,
-        };
+        let failed = |source| Error::Spawn { program: program.clone(), source };
         let log = File::options()
             .create(true)
             .append(true)
@@ -90,12 +87,7 @@ impl Supervised {
             .map_err(|source| Error::io("open the log of a server", &server.log, source))?;
         let mut command = Command::new("sh");
         command
-            .args([
-                "-c",
-                &script(),
-                "dionysus-supervisor",
-                server.last_signal.name(),
-            ])
+            .args(["-c", &script(), "dionysus-supervisor", server.last_signal.name()])
             .arg(&server.folder)
             .args(&server.command)
             .current_dir(&server.folder)
@@ -120,9 +112,7 @@ impl Supervised {
             .map_err(|_| failed(std::io::Error::other("the supervisor ended at once")))?;
         match known {
             State::Running(pid) => Ok(Self { orders, state, pid }),
-            _ => Err(failed(std::io::Error::other(
-                "the supervisor ended at once",
-            ))),
+            _ => Err(failed(std::io::Error::other("the supervisor ended at once"))),
         }
     }
 
@@ -142,14 +132,8 @@ impl Supervised {
     /// Sends a signal and waits until no process of the server is left; after `patience` by `SIGKILL`.
     pub(crate) async fn end(&mut self, signal: Signal, patience: Duration) {
         self.signal(signal);
-        if tokio::time::timeout(patience, self.reached(State::Exited))
-            .await
-            .is_err()
-        {
-            tracing::warn!(
-                pid = self.pid,
-                "server did not end when told to, killing it"
-            );
+        if tokio::time::timeout(patience, self.reached(State::Exited)).await.is_err() {
+            tracing::warn!(pid = self.pid, "server did not end when told to, killing it");
             self.signal(Signal::Kill);
             self.reached(State::Exited).await;
         }
@@ -163,9 +147,7 @@ impl Supervised {
 
     /// Ends whatever still runs, removes the folder, and waits for both.
     pub(crate) async fn remove(self) {
-        let Self {
-            orders, mut state, ..
-        } = self;
+        let Self { orders, mut state, .. } = self;
         drop(orders);
         // An error means that the thread has ended, and so has the script.
         drop(state.wait_for(|state| *state == State::Gone).await);
@@ -202,8 +184,5 @@ fn follow(mut script: Child, output: ChildStdout, state: &watch::Sender<State>) 
 /// Without its comments, as it is seen in the list of processes.
 fn script() -> String {
     let lines = include_str!("supervisor.sh").lines();
-    lines
-        .filter(|line| !line.starts_with('#'))
-        .collect::<Vec<_>>()
-        .join("\n")
+    lines.filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n")
 }

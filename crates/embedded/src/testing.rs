@@ -35,9 +35,7 @@ pub struct Database {
 /// # Panics
 /// When the server cannot be started or reached: the message says why and what to do.
 pub async fn database() -> Database {
-    new_database()
-        .await
-        .unwrap_or_else(|error| panic!("{}", error.explained()))
+    new_database().await.unwrap_or_else(|error| panic!("{}", error.explained()))
 }
 
 /// The brokers of `KAFKA_BROKERS`, else an embedded one.
@@ -77,10 +75,7 @@ impl Database {
     /// # Errors
     /// [`Error::Database`].
     pub(crate) async fn create(server: &str) -> Result<Self, Error> {
-        let failed = |source| Error::Database {
-            action: "read the server's url",
-            source,
-        };
+        let failed = |source| Error::Database { action: "read the server's url", source };
         let admin: PgConnectOptions = server.parse().map_err(failed)?;
         let name = format!("dionysus_test_{}", uuid::Uuid::new_v4().simple());
         database::create(&admin, &name).await?;
@@ -88,12 +83,7 @@ impl Database {
         let pool = PgPoolOptions::new()
             .max_connections(POOL_SIZE)
             .connect_lazy_with(admin.clone().database(&name));
-        Ok(Self {
-            url: database::url_of(server, &name),
-            pool,
-            name,
-            admin,
-        })
+        Ok(Self { url: database::url_of(server, &name), pool, name, admin })
     }
 }
 
@@ -101,9 +91,7 @@ impl Drop for Database {
     fn drop(&mut self) {
         let (name, admin) = (self.name.clone(), self.admin.clone());
         let dropping = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let removed = runtime.map(|runtime| {
                 runtime.block_on(async {
                     tokio::time::timeout(DROP_LIMIT, database::remove(&admin, &name)).await
@@ -122,7 +110,5 @@ impl Drop for Database {
 
 /// A variable that is set and not empty.
 pub(crate) fn variable(name: &str) -> Option<String> {
-    std::env::var_os(name)
-        .and_then(|value| value.into_string().ok())
-        .filter(|v| !v.is_empty())
+    std::env::var_os(name).and_then(|value| value.into_string().ok()).filter(|v| !v.is_empty())
 }

@@ -29,10 +29,7 @@ impl ServerUser {
         let accounts = Path::new("/etc/passwd");
         let text = std::fs::read_to_string(accounts)
             .map_err(|source| Error::io("read the accounts of this machine", accounts, source))?;
-        ["postgres", "nobody"]
-            .iter()
-            .find_map(|name| account(&text, name))
-            .ok_or(Error::NoUser)
+        ["postgres", "nobody"].iter().find_map(|name| account(&text, name)).ok_or(Error::NoUser)
     }
 
     /// Makes the command run as this user.
@@ -51,11 +48,7 @@ impl ServerUser {
 
 /// A new, empty folder for a server, and the user who owns it and runs the server. It goes when the value is dropped.
 pub(crate) fn server_folder(prefix: &str) -> Result<(TempDir, ServerUser), Error> {
-    let bases = [
-        std::env::temp_dir(),
-        PathBuf::from("/tmp"),
-        PathBuf::from("/var/tmp"),
-    ];
+    let bases = [std::env::temp_dir(), PathBuf::from("/tmp"), PathBuf::from("/var/tmp")];
     let mut last = None;
     for base in bases {
         match folder_in(&base, prefix) {
@@ -122,13 +115,7 @@ mod tests {
 
     #[test]
     fn an_account_is_found_by_its_whole_name() {
-        assert_eq!(
-            account(PASSWD, "nobody"),
-            Some(ServerUser::Other {
-                uid: 65534,
-                gid: 65533
-            })
-        );
+        assert_eq!(account(PASSWD, "nobody"), Some(ServerUser::Other { uid: 65534, gid: 65533 }));
         assert_eq!(account(PASSWD, "nobod"), None);
         assert_eq!(account(PASSWD, "broken"), None);
     }

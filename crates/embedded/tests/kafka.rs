@@ -35,10 +35,7 @@ async fn kafka_keeps_its_port_and_data_when_killed_and_restarted() {
     kafka.restart().await.unwrap();
     assert_eq!(kafka.bootstrap(), bootstrap);
     assert!(answers(&bootstrap));
-    assert_eq!(
-        std::fs::read(folder.join("data/meta.properties")).unwrap(),
-        identity
-    );
+    assert_eq!(std::fs::read(folder.join("data/meta.properties")).unwrap(), identity);
 
     kafka.stop().await;
     assert!(!folder.exists());
@@ -47,9 +44,7 @@ async fn kafka_keeps_its_port_and_data_when_killed_and_restarted() {
 
 #[tokio::test]
 async fn a_wrong_property_is_reported_with_kafkas_words() {
-    let options = KafkaOptions {
-        properties: vec![("num.partitions".into(), "many".into())],
-    };
+    let options = KafkaOptions { properties: vec![("num.partitions".into(), "many".into())] };
     let error = Kafka::start(options).await.unwrap_err();
     assert!(error.to_string().contains("num.partitions"), "{error}");
 }
@@ -65,9 +60,7 @@ async fn the_embedded_broker_answers_until_it_is_dropped() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), closed)
-        .await
-        .unwrap();
+    tokio::time::timeout(Duration::from_secs(10), closed).await.unwrap();
 }
 
 #[tokio::test]

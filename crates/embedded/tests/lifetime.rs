@@ -15,36 +15,22 @@ const LIMIT: Duration = Duration::from_mins(1);
 
 /// Starts a holder of servers and reads the lines it prints: one for each server.
 fn hold(mut command: Command, servers: &[&str]) -> (Child, Vec<String>) {
-    let mut holder = command
-        .args(servers)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut holder =
+        command.args(servers).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let output = BufReader::new(holder.stdout.take().unwrap());
-    let lines: Vec<String> = output
-        .lines()
-        .take(servers.len())
-        .map(Result::unwrap)
-        .collect();
+    let lines: Vec<String> = output.lines().take(servers.len()).map(Result::unwrap).collect();
     assert_eq!(lines.len(), servers.len(), "the holder ended: {lines:?}");
     (holder, lines)
 }
 
 fn value<'a>(lines: &'a [String], name: &str) -> &'a str {
-    lines
-        .iter()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
-        .unwrap()
+    lines.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap()
 }
 
 /// The processes whose command line names one of these servers' folders.
 fn processes_of(folder: &Path) -> Vec<PathBuf> {
     let folder = folder.to_str().unwrap();
-    let processes = std::fs::read_dir("/proc")
-        .unwrap()
-        .flatten()
-        .map(|entry| entry.path());
+    let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
     processes
         .filter(|process| {
             let line = std::fs::read(process.join("cmdline")).unwrap_or_default();
@@ -60,9 +46,7 @@ async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(LIMIT, so)
-        .await
-        .unwrap_or_else(|_| panic!("not so: {what}"));
+    tokio::time::timeout(LIMIT, so).await.unwrap_or_else(|_| panic!("not so: {what}"));
 }
 
 async fn data_folder(url: &str) -> PathBuf {
@@ -120,18 +104,12 @@ async fn servers_are_started_by_an_ordinary_user_as_that_user() {
     let program = folder.path().join("holder");
     std::fs::copy(PROGRAM, &program).unwrap();
     let mut command = Command::new("runuser");
-    command
-        .args(["-u", "nobody", "--"])
-        .arg(&program)
-        .current_dir("/");
+    command.args(["-u", "nobody", "--"]).arg(&program).current_dir("/");
     let (mut holder, lines) = hold(command, &["postgres", "broker"]);
     let data = data_folder(value(&lines, "DATABASE_URL")).await;
     let owner = std::fs::metadata(&data).unwrap().uid();
     let accounts = std::fs::read_to_string("/etc/passwd").unwrap();
-    let nobody = accounts
-        .lines()
-        .find(|line| line.starts_with("nobody:"))
-        .unwrap();
+    let nobody = accounts.lines().find(|line| line.starts_with("nobody:")).unwrap();
     assert_eq!(nobody.split(':').nth(2).unwrap(), owner.to_string());
     // The end of its input is the clean end.
     drop(holder.stdin.take());

@@ -5,10 +5,7 @@ use sqlx::{Connection as _, PgConnection};
 
 async fn number(url: &str, query: &'static str) -> i64 {
     let mut connection = PgConnection::connect(url).await.unwrap();
-    let number = sqlx::query_scalar(query)
-        .fetch_one(&mut connection)
-        .await
-        .unwrap();
+    let number = sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     number
 }
@@ -32,17 +29,11 @@ async fn committed_rows_and_the_port_survive_a_crash_and_uncommitted_rows_do_not
         .await
         .unwrap();
     let mut open = connection.begin().await.unwrap();
-    sqlx::query("insert into sale values (3)")
-        .execute(&mut *open)
-        .await
-        .unwrap();
+    sqlx::query("insert into sale values (3)").execute(&mut *open).await.unwrap();
 
     postgres.crash().await;
     assert_eq!(postgres.pid(), None);
-    sqlx::query("select 1")
-        .execute(&mut *open)
-        .await
-        .unwrap_err();
+    sqlx::query("select 1").execute(&mut *open).await.unwrap_err();
     PgConnection::connect(&url).await.unwrap_err();
 
     postgres.restart().await.unwrap();
@@ -73,34 +64,24 @@ async fn settings_are_applied_and_a_wrong_one_is_reported_with_the_servers_words
         durable: true,
         ..PostgresOptions::default()
     };
-    let postgres = Postgres::start(with("wal_writer_delay", "10s"))
-        .await
-        .unwrap();
+    let postgres = Postgres::start(with("wal_writer_delay", "10s")).await.unwrap();
     assert_eq!(setting(postgres.url(), "wal_writer_delay").await, "10s");
     assert_eq!(setting(postgres.url(), "fsync").await, "on");
     assert_eq!(setting(postgres.url(), "server_encoding").await, "UTF8");
     postgres.stop().await;
 
-    let error = Postgres::start(with("wal_writer_delay", "soon"))
-        .await
-        .unwrap_err();
-    assert!(
-        error.to_string().contains("invalid value for parameter"),
-        "{error}"
-    );
+    let error = Postgres::start(with("wal_writer_delay", "soon")).await.unwrap_err();
+    assert!(error.to_string().contains("invalid value for parameter"), "{error}");
 }
 
 #[tokio::test]
 async fn a_wrong_password_is_refused_and_the_right_one_not_shown() {
     let postgres = Postgres::start(PostgresOptions::default()).await.unwrap();
-    let (password, _) = postgres.url()["postgres://postgres:".len()..]
-        .split_once('@')
-        .unwrap();
+    let (password, _) = postgres.url()["postgres://postgres:".len()..].split_once('@').unwrap();
     assert!(!format!("{postgres:?}").contains(password));
     let (_, host) = postgres.url().split_once('@').unwrap();
-    let error = PgConnection::connect(&format!("postgres://postgres:wrong@{host}"))
-        .await
-        .unwrap_err();
+    let error =
+        PgConnection::connect(&format!("postgres://postgres:wrong@{host}")).await.unwrap_err();
     assert_eq!(error.as_database_error().unwrap().code().unwrap(), "28P01");
     postgres.stop().await;
 }
@@ -109,10 +90,7 @@ async fn a_wrong_password_is_refused_and_the_right_one_not_shown() {
 async fn each_test_has_a_database_of_its_own_which_goes_with_it() {
     let (one, two) = tokio::join!(testing::database(), testing::database());
     assert_ne!(one.url, two.url);
-    sqlx::query("create table mine ()")
-        .execute(&one.pool)
-        .await
-        .unwrap();
+    sqlx::query("create table mine ()").execute(&one.pool).await.unwrap();
     let tables: i64 =
         sqlx::query_scalar("select count(*) from pg_tables where schemaname = 'public'")
             .fetch_one(&two.pool)

@@ -86,7 +86,10 @@ impl Error {
 
     /// Whether the schema does not fit this program.
     pub const fn is_schema(&self) -> bool {
-        matches!(self, Self::SchemaMissing { .. } | Self::SchemaTooOld { .. } | Self::SchemaTooNew { .. })
+        matches!(
+            self,
+            Self::SchemaMissing { .. } | Self::SchemaTooOld { .. } | Self::SchemaTooNew { .. }
+        )
     }
 
     /// Whether the connection is gone, so that whatever was known through it must be forgotten.
@@ -111,16 +114,10 @@ impl Error {
 
     /// Whether the same transaction may be tried again: a deadlock (40P01) or a serialisation failure (40001).
     pub fn is_transient(&self) -> bool {
-        let Self::Statement {
-            source: sqlx::Error::Database(error),
-            ..
-        } = self
-        else {
+        let Self::Statement { source: sqlx::Error::Database(error), .. } = self else {
             return false;
         };
-        error
-            .code()
-            .is_some_and(|code| matches!(&*code, "40P01" | "40001"))
+        error.code().is_some_and(|code| matches!(&*code, "40P01" | "40001"))
     }
 }
 

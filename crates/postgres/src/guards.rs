@@ -58,7 +58,9 @@ use crate::Error;
 /// # Errors
 /// [`Error::Statement`].
 pub async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, Error> {
-    pool.begin_with("begin isolation level read committed").await.map_err(Error::at("beginning a batch"))
+    pool.begin_with("begin isolation level read committed")
+        .await
+        .map_err(Error::at("beginning a batch"))
 }
 
 /// Commits it: judgement, effect and progress at once.
@@ -119,9 +121,7 @@ pub async fn admit(
     Ok(positions(
         candidates,
         |c| (c.replica, c.id),
-        admitted
-            .iter()
-            .map(|(replica, id)| (replica.as_str(), id.as_str())),
+        admitted.iter().map(|(replica, id)| (replica.as_str(), id.as_str())),
     ))
 }
 
@@ -145,8 +145,7 @@ pub struct Remembered(pub Option<i64>);
 impl Remembered {
     fn to_as_of(self) -> i64 {
         // Times before 1970 count as 1970: what matters is to stay below 0.
-        self.0
-            .map_or(0, |micros| i64::MIN + micros.clamp(0, i64::MAX))
+        self.0.map_or(0, |micros| i64::MIN + micros.clamp(0, i64::MAX))
     }
 
     fn from_as_of(as_of: i64) -> Self {
@@ -186,10 +185,7 @@ pub async fn hold(conn: &mut PgConnection, keys: &[(&str, &str)]) -> Result<Vec<
             ((replica.as_str(), id.as_str()), entry)
         })
         .collect();
-    Ok(keys
-        .iter()
-        .map(|key| entries.get(key).copied().unwrap_or(Entry::Live))
-        .collect())
+    Ok(keys.iter().map(|key| entries.get(key).copied().unwrap_or(Entry::Live)).collect())
 }
 
 /// Notes, in entries that [`hold`] has locked, which instances unversioned messages have deleted (`Some`) or brought back (`None`).
@@ -229,10 +225,8 @@ fn positions<'k, T>(
     let mut at = 0;
     let mut positions: Vec<usize> = found
         .filter_map(|wanted| {
-            let ahead = all[at..]
-                .iter()
-                .position(|one| key(one) == wanted)
-                .map(|distance| at + distance);
+            let ahead =
+                all[at..].iter().position(|one| key(one) == wanted).map(|distance| at + distance);
             let position = ahead.or_else(|| all.iter().position(|one| key(one) == wanted))?;
             at = position + 1;
             Some(position)
@@ -248,26 +242,14 @@ mod tests {
 
     #[test]
     fn remembered_times_keep_their_order_below_every_version() {
-        let times = [
-            None,
-            Some(-5),
-            Some(1),
-            Some(1_700_000_000_000_000),
-            Some(i64::MAX),
-        ];
+        let times = [None, Some(-5), Some(1), Some(1_700_000_000_000_000), Some(i64::MAX)];
         for time in times {
             assert!(Remembered(time).to_as_of() <= 0, "{time:?}");
         }
         for time in [Some(1), Some(1_700_000_000_000_000), Some(i64::MAX)] {
-            assert_eq!(
-                Remembered::from_as_of(Remembered(time).to_as_of()),
-                Remembered(time)
-            );
+            assert_eq!(Remembered::from_as_of(Remembered(time).to_as_of()), Remembered(time));
         }
-        assert_eq!(
-            Remembered::from_as_of(Remembered(None).to_as_of()),
-            Remembered(None)
-        );
+        assert_eq!(Remembered::from_as_of(Remembered(None).to_as_of()), Remembered(None));
     }
 
     #[test]

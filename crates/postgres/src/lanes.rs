@@ -103,19 +103,10 @@ fn claimed(row: &PgRow) -> Result<Claimed, Error> {
         read().map_err(Error::at("reading a lane"))?;
     let from: Snapshot = from.parse()?;
     let cursor = match (to, seq) {
-        (Some(to), Some(seq)) => Cursor::Inside {
-            from,
-            to: to.parse()?,
-            seq,
-        },
+        (Some(to), Some(seq)) => Cursor::Inside { from, to: to.parse()?, seq },
         _ => Cursor::At(from),
     };
-    Ok(Claimed {
-        topic,
-        genesis_replica,
-        epoch,
-        cursor,
-    })
+    Ok(Claimed { topic, genesis_replica, epoch, cursor })
 }
 
 /// Stores cursors, all in one statement, each only if we still own the lane in that epoch and Postgres has not crashed since `token` was read.

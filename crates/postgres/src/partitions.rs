@@ -19,10 +19,7 @@ const LOCK_TIMEOUT_MS: u32 = 200;
 /// [`Error::Statement`], except for a lock that was not had in time, for rows in the way, and for another process that was faster: these are
 /// left for the next call.
 pub async fn make_ahead(pool: &PgPool, ahead: u32) -> Result<u32, Error> {
-    let mut conn = pool
-        .acquire()
-        .await
-        .map_err(Error::at("making partitions"))?;
+    let mut conn = pool.acquire().await.map_err(Error::at("making partitions"))?;
     let missing: Vec<NaiveDate> = sqlx::query_scalar(
         "select day::date
          from generate_series(0, $1) as n, lateral (select (now() at time zone 'UTC')::date + n as day) as d

@@ -69,9 +69,7 @@ pub async fn migrations(pool: &PgPool) -> Result<Vec<Migration>, Error> {
             version: migration.version,
             description: migration.description.to_string(),
             sql: migration.sql.as_str().to_owned(),
-            applied: applied
-                .iter()
-                .any(|(version, _)| *version == migration.version),
+            applied: applied.iter().any(|(version, _)| *version == migration.version),
         })
         .collect())
 }
@@ -81,11 +79,7 @@ pub async fn migrations(pool: &PgPool) -> Result<Vec<Migration>, Error> {
 /// # Errors
 /// [`Error::SchemaMissing`], [`Error::SchemaTooOld`], [`Error::SchemaTooNew`] or [`Error::Statement`].
 pub async fn check(pool: &PgPool) -> Result<(), Error> {
-    let needed = MIGRATIONS
-        .iter()
-        .map(|migration| migration.version)
-        .max()
-        .unwrap_or(0);
+    let needed = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
     let applied = applied(pool).await?;
     let Some(found) = applied.iter().map(|(version, _)| *version).max() else {
         let database = sqlx::query_scalar("select current_database()::text")
@@ -97,24 +91,14 @@ pub async fn check(pool: &PgPool) -> Result<(), Error> {
     if !applied.iter().any(|(version, _)| *version == needed) {
         return Err(Error::SchemaTooOld { found, needed });
     }
-    match applied
-        .iter()
-        .find(|(version, what)| *version > needed && what.starts_with(BREAKING))
-    {
-        Some((found, _)) => Err(Error::SchemaTooNew {
-            found: *found,
-            known: needed,
-        }),
+    match applied.iter().find(|(version, what)| *version > needed && what.starts_with(BREAKING)) {
+        Some((found, _)) => Err(Error::SchemaTooNew { found: *found, known: needed }),
         None => Ok(()),
     }
 }
 
 async fn newest(pool: &PgPool) -> Result<Option<i64>, Error> {
-    Ok(applied(pool)
-        .await?
-        .into_iter()
-        .map(|(version, _)| version)
-        .max())
+    Ok(applied(pool).await?.into_iter().map(|(version, _)| version).max())
 }
 
 async fn applied(pool: &PgPool) -> Result<Vec<(i64, String)>, Error> {

@@ -62,10 +62,7 @@ pub struct Limit {
 impl Limit {
     /// A limit of rows alone.
     pub const fn rows(rows: u32) -> Self {
-        Self {
-            rows,
-            bytes: usize::MAX,
-        }
+        Self { rows, bytes: usize::MAX }
     }
 }
 
@@ -93,19 +90,12 @@ impl WindowReader {
             ("enable_bitmapscan", "off"),
             ("jit", "off"),
         ]);
-        let mut conn = options
-            .connect()
-            .await
-            .map_err(Error::at("connecting to Postgres"))?;
+        let mut conn = options.connect().await.map_err(Error::at("connecting to Postgres"))?;
         let in_recovery: bool = sqlx::query_scalar("select pg_is_in_recovery()")
             .fetch_one(&mut conn)
             .await
             .map_err(Error::at("asking whether the server is in recovery"))?;
-        if in_recovery {
-            Err(Error::InRecovery)
-        } else {
-            Ok(Self { conn })
-        }
+        if in_recovery { Err(Error::InRecovery) } else { Ok(Self { conn }) }
     }
 
     /// The rows of `topics` that have become visible since `from`, up to now.
@@ -259,13 +249,7 @@ impl WindowReader {
             .transpose()
             .map_err(Error::at("reading a token"))?
             .flatten();
-        Ok(Window {
-            to: to.clone(),
-            to_is_new: false,
-            token,
-            rows: decode(rows)?,
-            more,
-        })
+        Ok(Window { to: to.clone(), to_is_new: false, token, rows: decode(rows)?, more })
     }
 
     /// Closes the connection.
@@ -309,10 +293,7 @@ fn window(
 ) -> Result<Window, Error> {
     let at = || Error::at("reading a window");
     // An append returns its children in order; the look for the marked row does not rely on it.
-    let marked = |row: &PgRow| {
-        row.try_get_raw(SNAPSHOT)
-            .is_ok_and(|value| !value.is_null())
-    };
+    let marked = |row: &PgRow| row.try_get_raw(SNAPSHOT).is_ok_and(|value| !value.is_null());
     let head = rows.iter().position(marked);
     let head = rows.swap_remove(head.ok_or_else(|| at()(sqlx::Error::RowNotFound))?);
     let to_is_new = to.is_none();
@@ -324,23 +305,12 @@ fn window(
     let more = cut || rows.len() > limit.rows as usize;
     let mut rows = if more { Vec::new() } else { decode(rows)? };
     rows.sort_unstable_by_key(OutboxRow::seq);
-    Ok(Window {
-        to,
-        to_is_new,
-        token,
-        rows,
-        more,
-    })
+    Ok(Window { to, to_is_new, token, rows, more })
 }
 
 fn decode(rows: Vec<PgRow>) -> Result<Vec<OutboxRow>, Error> {
     rows.into_iter()
-        .map(|row| {
-            Ok(OutboxRow {
-                seq: row.try_get(SEQ)?,
-                row,
-            })
-        })
+        .map(|row| Ok(OutboxRow { seq: row.try_get(SEQ)?, row }))
         .collect::<Result<_, _>>()
         .map_err(Error::at("reading a row of the outbox"))
 }
@@ -422,8 +392,6 @@ impl OutboxRow {
     where
         T: sqlx::Decode<'r, Postgres> + sqlx::Type<Postgres>,
     {
-        self.row
-            .try_get(column)
-            .map_err(Error::at("reading a row of the outbox"))
+        self.row.try_get(column).map_err(Error::at("reading a row of the outbox"))
     }
 }

@@ -26,9 +26,15 @@ async fn admits(database: &Database, candidate: Candidate<'_>) -> bool {
 #[tokio::test]
 async fn a_snapshot_is_admitted_unless_the_entry_is_higher() {
     let database = database().await;
-    for (version, as_of, admitted) in
-        [(5, 0, true), (5, 0, true), (4, 9, false), (5, 2, true), (5, 1, false), (5, 2, true), (6, 0, true)]
-    {
+    for (version, as_of, admitted) in [
+        (5, 0, true),
+        (5, 0, true),
+        (4, 9, false),
+        (5, 2, true),
+        (5, 1, false),
+        (5, 2, true),
+        (6, 0, true),
+    ] {
         let got = admits(&database, candidate("1", version, as_of, false)).await;
         assert_eq!(got, admitted, "({version}, {as_of})");
     }
@@ -41,7 +47,10 @@ async fn what_was_deleted_needs_something_strictly_higher() {
     assert!(!admits(&database, candidate("1", 4, 0, false)).await);
     assert!(!admits(&database, candidate("1", 5, 0, false)).await);
     assert!(!admits(&database, candidate("1", 5, 0, true)).await);
-    assert!(admits(&database, candidate("1", 5, 1, false)).await, "a genesis message of the same version");
+    assert!(
+        admits(&database, candidate("1", 5, 1, false)).await,
+        "a genesis message of the same version"
+    );
     assert!(admits(&database, candidate("1", 5, 1, true)).await);
     assert!(admits(&database, candidate("1", 6, 0, false)).await);
 }
@@ -52,7 +61,8 @@ async fn the_admitted_ones_of_many_are_named_by_their_place() {
     for id in ["b", "d"] {
         assert!(admits(&database, candidate(id, 9, 0, false)).await);
     }
-    let candidates: Vec<_> = ["a", "b", "c", "d", "e"].into_iter().map(|id| candidate(id, 5, 0, false)).collect();
+    let candidates: Vec<_> =
+        ["a", "b", "c", "d", "e"].into_iter().map(|id| candidate(id, 5, 0, false)).collect();
     let mut tx = guards::begin(&database.pool).await.unwrap();
     assert_eq!(guards::admit(&mut tx, &candidates).await.unwrap(), [0, 2, 4]);
     assert_eq!(guards::admit(&mut tx, &[]).await.unwrap(), [] as [usize; 0]);
@@ -63,7 +73,9 @@ async fn a_genesis_version_of_zero_outranks_what_had_no_version() {
     let database = database().await;
     let mut tx = guards::begin(&database.pool).await.unwrap();
     assert_eq!(guards::hold(&mut tx, &[(REPLICA, "1")]).await.unwrap(), [Entry::Live]);
-    guards::settle(&mut tx, &[(REPLICA, "1", Some(Remembered(Some(1_700_000_000_000_000))))]).await.unwrap();
+    guards::settle(&mut tx, &[(REPLICA, "1", Some(Remembered(Some(1_700_000_000_000_000))))])
+        .await
+        .unwrap();
     guards::commit(tx).await.unwrap();
     assert!(admits(&database, candidate("1", 0, 1 << 32, false)).await);
 }
@@ -112,12 +124,17 @@ async fn apply(conn: &mut PgConnection, table: &Table, candidate: Candidate<'_>)
     } else {
         let version = candidate.version.to_string();
         let values = vec![vec![Some(candidate.id.into())], vec![Some(version.as_str().into())]];
-        replicas::upsert(conn, table, Rows { columns: vec![0, 1], values, revive: None }).await.unwrap();
+        replicas::upsert(conn, table, Rows { columns: vec![0, 1], values, revive: None })
+            .await
+            .unwrap();
     }
 }
 
 async fn rentals(database: &Database) -> Table {
-    sqlx::query("create table rentals (id text primary key, version bigint)").execute(&database.pool).await.unwrap();
+    sqlx::query("create table rentals (id text primary key, version bigint)")
+        .execute(&database.pool)
+        .await
+        .unwrap();
     replicas::describe(&database.pool, None, "rentals").await.unwrap().unwrap()
 }
 

@@ -40,20 +40,12 @@ async fn store(
 ) -> Vec<String> {
     let places: Vec<_> = places
         .iter()
-        .map(|(topic, epoch, cursor)| Checkpoint {
-            topic,
-            epoch: *epoch,
-            cursor,
-        })
+        .map(|(topic, epoch, cursor)| Checkpoint { topic, epoch: *epoch, cursor })
         .collect();
     if release {
-        lanes::release(&database.pool, relay, token, &places)
-            .await
-            .unwrap()
+        lanes::release(&database.pool, relay, token, &places).await.unwrap()
     } else {
-        lanes::checkpoint(&database.pool, relay, token, &places)
-            .await
-            .unwrap()
+        lanes::checkpoint(&database.pool, relay, token, &places).await.unwrap()
     }
 }
 
@@ -64,29 +56,15 @@ async fn a_lane_has_one_owner_and_each_new_owner_a_higher_epoch() {
     let (first, second) = (join(&database, TTL).await, join(&database, TTL).await);
     let claimed = lanes::claim(&database.pool, first, 10).await.unwrap();
     assert_eq!(
-        claimed
-            .iter()
-            .map(|lane| (lane.epoch, lane.cursor.clone()))
-            .collect::<Vec<_>>(),
+        claimed.iter().map(|lane| (lane.epoch, lane.cursor.clone())).collect::<Vec<_>>(),
         [(1, Cursor::beginning()), (1, Cursor::beginning())]
     );
     assert_eq!(lanes::claim(&database.pool, second, 10).await.unwrap(), []);
     expire(&database, first).await;
     let taken = lanes::claim(&database.pool, second, 1).await.unwrap();
     assert_eq!((taken.len(), taken[0].epoch), (1, 2));
-    assert_eq!(
-        lanes::claim(&database.pool, second, 10)
-            .await
-            .unwrap()
-            .len(),
-        1
-    );
-    assert!(
-        !relays::heartbeat(&database.pool, first, TTL)
-            .await
-            .unwrap()
-            .alive
-    );
+    assert_eq!(lanes::claim(&database.pool, second, 10).await.unwrap().len(), 1);
+    assert!(!relays::heartbeat(&database.pool, first, TTL).await.unwrap().alive);
     assert_eq!(lanes::owned(&database.pool, first).await.unwrap(), []);
 }
 
@@ -94,11 +72,7 @@ async fn a_lane_has_one_owner_and_each_new_owner_a_higher_epoch() {
 async fn many_relays_that_claim_at_once_share_without_overlap() {
     let database = database().await;
     let names: Vec<String> = (0..20).map(|i| format!("v3_t{i:02}")).collect();
-    register(
-        &database,
-        &names.iter().map(String::as_str).collect::<Vec<_>>(),
-    )
-    .await;
+    register(&database, &names.iter().map(String::as_str).collect::<Vec<_>>()).await;
     let mut relays = Vec::new();
     for _ in 0..4 {
         relays.push(join(&database, TTL).await);
@@ -117,10 +91,7 @@ async fn many_relays_that_claim_at_once_share_without_overlap() {
     all.sort_unstable();
     all.dedup();
     assert_eq!(all.len(), count, "a lane was claimed twice");
-    let mut rest = lanes::claim(&database.pool, relays[0], 20)
-        .await
-        .unwrap()
-        .len();
+    let mut rest = lanes::claim(&database.pool, relays[0], 20).await.unwrap().len();
     rest += count;
     assert_eq!(rest, 20);
 }
@@ -166,19 +137,9 @@ async fn only_the_owner_of_the_epoch_stores_a_place() {
     let (first, second) = (join(&database, TTL).await, join(&database, TTL).await);
     lanes::claim(&database.pool, first, 1).await.unwrap();
     let snapshot: Snapshot = "5:9:6,7".parse().unwrap();
-    let inside = Cursor::Inside {
-        from: snapshot.clone(),
-        to: "11:11:".parse().unwrap(),
-        seq: 42,
-    };
-    assert_eq!(
-        store(&database, first, token, &place("v3_a", 1, &inside), false).await,
-        ["v3_a"]
-    );
-    assert_eq!(
-        lanes::owned(&database.pool, first).await.unwrap()[0].cursor,
-        inside
-    );
+    let inside = Cursor::Inside { from: snapshot.clone(), to: "11:11:".parse().unwrap(), seq: 42 };
+    assert_eq!(store(&database, first, token, &place("v3_a", 1, &inside), false).await, ["v3_a"]);
+    assert_eq!(lanes::owned(&database.pool, first).await.unwrap()[0].cursor, inside);
     let at = Cursor::At(snapshot);
     assert_eq!(
         store(&database, first, token, &place("v3_a", 2, &at), false).await,
@@ -191,14 +152,7 @@ async fn only_the_owner_of_the_epoch_stores_a_place() {
         "another relay"
     );
     assert_eq!(
-        store(
-            &database,
-            first,
-            Uuid::new_v4(),
-            &place("v3_a", 1, &at),
-            false
-        )
-        .await,
+        store(&database, first, Uuid::new_v4(), &place("v3_a", 1, &at), false).await,
         [""; 0],
         "before a crash"
     );
@@ -221,35 +175,19 @@ async fn a_heartbeat_tells_what_can_be_claimed_and_when_the_next_lease_ends() {
     let beat = relays::heartbeat(&database.pool, first, TTL).await.unwrap();
     assert!(beat.alive);
     assert_eq!((beat.relays, beat.lanes, beat.claimable), (2, 3, 1));
-    assert!(
-        (1..=5_000).contains(&beat.next_expiry_ms.unwrap()),
-        "{beat:?}"
-    );
+    assert!((1..=5_000).contains(&beat.next_expiry_ms.unwrap()), "{beat:?}");
     expire(&database, second).await;
     let beat = relays::heartbeat(&database.pool, first, TTL).await.unwrap();
-    assert_eq!(
-        (beat.relays, beat.claimable, beat.next_expiry_ms),
-        (1, 3, None)
-    );
+    assert_eq!((beat.relays, beat.claimable, beat.next_expiry_ms), (1, 3, None));
     relays::leave(&database.pool, first).await.unwrap();
-    assert!(
-        !relays::heartbeat(&database.pool, first, TTL)
-            .await
-            .unwrap()
-            .alive
-    );
+    assert!(!relays::heartbeat(&database.pool, first, TTL).await.unwrap().alive);
 }
 
 #[tokio::test]
 async fn people_see_lanes_with_what_waits_in_them() {
     let database = database().await;
     register(&database, &["v3_a", "v3_b"]).await;
-    crate::support::append(
-        &mut *database.pool.acquire().await.unwrap(),
-        "v3_a",
-        "Rental:1",
-    )
-    .await;
+    crate::support::append(&mut *database.pool.acquire().await.unwrap(), "v3_a", "Rental:1").await;
     let relay = join(&database, TTL).await;
     lanes::claim(&database.pool, relay, 1).await.unwrap();
     let all = lanes::all(&database.pool).await.unwrap();

@@ -10,11 +10,7 @@ use crate::support::{append_all, database};
 async fn numbers_ascend_in_the_order_of_the_call_and_the_transaction_has_its_id_before() {
     let database = database().await;
     let mut tx = database.pool.begin().await.unwrap();
-    append_all(
-        &mut tx,
-        &[("b", "Rental:3"), ("a", "Rental:1"), ("c", "Rental:2")],
-    )
-    .await;
+    append_all(&mut tx, &[("b", "Rental:3"), ("a", "Rental:1"), ("c", "Rental:2")]).await;
     tx.commit().await.unwrap();
     let keys: Vec<String> = sqlx::query_scalar("select key from dionysus.outbox order by seq")
         .fetch_all(&database.pool)
@@ -32,11 +28,7 @@ async fn numbers_ascend_in_the_order_of_the_call_and_the_transaction_has_its_id_
 async fn a_transaction_with_asynchronous_commit_is_made_synchronous() {
     let database = database().await;
     let mut conn = database.pool.acquire().await.unwrap();
-    for (before, after) in [
-        ("off", "on"),
-        ("local", "local"),
-        ("remote_apply", "remote_apply"),
-    ] {
+    for (before, after) in [("off", "on"), ("local", "local"), ("remote_apply", "remote_apply")] {
         let mut tx = conn.begin().await.unwrap();
         sqlx::query("select set_config('synchronous_commit', $1, true)")
             .bind(before)
@@ -72,11 +64,7 @@ async fn all_fields_arrive_as_given() {
     outbox::append(&mut conn, &[row]).await.unwrap();
     let mut reader = crate::support::reader(&database).await;
     let window = reader
-        .fresh(
-            &dionysus_core::Snapshot::beginning(),
-            &["v3_rentals".to_owned()],
-            Limit::rows(10),
-        )
+        .fresh(&dionysus_core::Snapshot::beginning(), &["v3_rentals".to_owned()], Limit::rows(10))
         .await
         .unwrap();
     let read = &window.rows[0];
@@ -94,8 +82,5 @@ async fn a_wake_up_reaches_listeners() {
     let mut listener = PgListener::connect_with(&database.pool).await.unwrap();
     listener.listen(outbox::WAKE_UP_CHANNEL).await.unwrap();
     outbox::wake_up(&database.pool).await.unwrap();
-    assert_eq!(
-        listener.recv().await.unwrap().channel(),
-        outbox::WAKE_UP_CHANNEL
-    );
+    assert_eq!(listener.recv().await.unwrap().channel(), outbox::WAKE_UP_CHANNEL);
 }

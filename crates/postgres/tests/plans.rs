@@ -12,18 +12,11 @@ async fn an_idle_poll_reads_no_history() {
     let database = filled().await;
     let topics = vec!["a".to_owned()];
     let mut reader = reader(&database).await;
-    let at = reader
-        .fresh(&Snapshot::beginning(), &topics, Limit::rows(1))
-        .await
-        .unwrap()
-        .to;
+    let at = reader.fresh(&Snapshot::beginning(), &topics, Limit::rows(1)).await.unwrap().to;
     let before = counters(&database).await;
     for _ in 0..50 {
         reader.fresh(&at, &topics, Limit::rows(100)).await.unwrap();
-        reader
-            .upto(&at, &at, &topics, Limit::rows(100))
-            .await
-            .unwrap();
+        reader.upto(&at, &at, &topics, Limit::rows(100)).await.unwrap();
     }
     reader.close().await;
     let after = counters(&database).await;
@@ -41,26 +34,14 @@ async fn a_chunk_reads_its_own_rows_and_not_the_window() {
     let topics = vec!["a".to_owned()];
     let mut reader = reader(&database).await;
     // One long transaction whose rows lie among the others.
-    let from = reader
-        .fresh(&Snapshot::beginning(), &topics, Limit::rows(1))
-        .await
-        .unwrap()
-        .to;
+    let from = reader.fresh(&Snapshot::beginning(), &topics, Limit::rows(1)).await.unwrap().to;
     let mut long = database.pool.begin().await.unwrap();
     append_all(&mut long, &[("a", "Rental:1"); 500]).await;
-    let began = reader
-        .fresh(&from, &topics, Limit::rows(1))
-        .await
-        .unwrap()
-        .to;
+    let began = reader.fresh(&from, &topics, Limit::rows(1)).await.unwrap().to;
     fill(&database).await;
     append_all(&mut long, &[("a", "Rental:1"); 500]).await;
     long.commit().await.unwrap();
-    let to = reader
-        .fresh(&began, &topics, Limit::rows(1))
-        .await
-        .unwrap()
-        .to;
+    let to = reader.fresh(&began, &topics, Limit::rows(1)).await.unwrap().to;
     let start = reader.first_seq(&began, &to).await.unwrap();
     reader.close().await;
 
@@ -68,10 +49,8 @@ async fn a_chunk_reads_its_own_rows_and_not_the_window() {
     let before = counters(&database).await;
     let (mut after, mut rows, mut chunks) = (Cursor::WINDOW_START, 0, 0);
     loop {
-        let chunk = reader
-            .chunk(&began, &to, after, start, &topics, Limit::rows(100))
-            .await
-            .unwrap();
+        let chunk =
+            reader.chunk(&began, &to, after, start, &topics, Limit::rows(100)).await.unwrap();
         rows += chunk.rows.len() as i64;
         chunks += 1;
         after = chunk.rows.last().map_or(after, |row| row.seq());

@@ -13,10 +13,17 @@ async fn table(database: &Database, ddl: &'static str) -> Table {
 }
 
 /// Writes one row of JSON values by column name, the first being the id.
-async fn write(database: &Database, table: &Table, row: &[(&str, &str)]) -> Result<(), dionysus_postgres::Error> {
+async fn write(
+    database: &Database,
+    table: &Table,
+    row: &[(&str, &str)],
+) -> Result<(), dionysus_postgres::Error> {
     let columns: Vec<usize> = row.iter().map(|(name, _)| table.column(name).unwrap()).collect();
-    let values: Vec<Vec<Option<Cow<'_, str>>>> =
-        row.iter().zip(&columns).map(|((_, json), &index)| vec![table.columns[index].text_of(json)]).collect();
+    let values: Vec<Vec<Option<Cow<'_, str>>>> = row
+        .iter()
+        .zip(&columns)
+        .map(|((_, json), &index)| vec![table.columns[index].text_of(json)])
+        .collect();
     let mut tx = guards::begin(&database.pool).await.unwrap();
     replicas::upsert(&mut tx, table, Rows { columns, values, revive: None }).await?;
     guards::commit(tx).await
@@ -67,7 +74,8 @@ async fn values_of_the_wire_become_values_of_any_type() {
             "j": { "x": [1, 2.50] }, "plain": "text", "m": "Not so fine", "by": "\\x5c783431", "i": "00:01:30", "c": "ab ", "f": 1_000_000_000_000_000_i64
         })
     );
-    let digits: String = sqlx::query_scalar("select n::text from t").fetch_one(&database.pool).await.unwrap();
+    let digits: String =
+        sqlx::query_scalar("select n::text from t").fetch_one(&database.pool).await.unwrap();
     assert_eq!(digits, "10000000000000000000000000");
 }
 
@@ -76,7 +84,12 @@ async fn a_value_that_is_too_long_is_refused_and_not_cut() {
     let database = database().await;
     let ddl = "create domain short as varchar(3); create table t (id int primary key, v varchar(3), c char(2), d short)";
     let table = table(&database, ddl).await;
-    for row in [[("id", "1"), ("v", r#""1234""#)], [("id", "1"), ("d", r#""1234""#)], [("id", "1"), ("c", r#""123""#)], [("id", "1"), ("v", r#""\u0000""#)]] {
+    for row in [
+        [("id", "1"), ("v", r#""1234""#)],
+        [("id", "1"), ("d", r#""1234""#)],
+        [("id", "1"), ("c", r#""123""#)],
+        [("id", "1"), ("v", r#""\u0000""#)],
+    ] {
         write(&database, &table, &row).await.unwrap_err();
     }
     write(&database, &table, &[("id", "1"), ("v", r#""123""#), ("c", r#""12""#)]).await.unwrap();
@@ -85,7 +98,9 @@ async fn a_value_that_is_too_long_is_refused_and_not_cut() {
 #[tokio::test]
 async fn columns_that_a_row_does_not_name_stay() {
     let database = database().await;
-    let table = table(&database, "create table t (id int primary key, a text, b text default 'given')").await;
+    let table =
+        table(&database, "create table t (id int primary key, a text, b text default 'given')")
+            .await;
     write(&database, &table, &[("id", "1"), ("a", r#""x""#)]).await.unwrap();
     write(&database, &table, &[("id", "1")]).await.unwrap();
     assert_eq!(row(&database).await, json!({ "id": 1, "a": "x", "b": "given" }));
@@ -100,11 +115,17 @@ async fn timestamps_that_rails_demands_are_filled() {
     let table = table(&database, ddl).await;
     write(&database, &table, &[("id", "1")]).await.unwrap();
     let before: (chrono::NaiveDateTime, chrono::DateTime<chrono::Utc>) =
-        sqlx::query_as("select created_at, updated_at from t").fetch_one(&database.pool).await.unwrap();
+        sqlx::query_as("select created_at, updated_at from t")
+            .fetch_one(&database.pool)
+            .await
+            .unwrap();
     assert_eq!(before.0.and_utc(), before.1);
     write(&database, &table, &[("id", "1")]).await.unwrap();
     let after: (chrono::NaiveDateTime, chrono::DateTime<chrono::Utc>) =
-        sqlx::query_as("select created_at, updated_at from t").fetch_one(&database.pool).await.unwrap();
+        sqlx::query_as("select created_at, updated_at from t")
+            .fetch_one(&database.pool)
+            .await
+            .unwrap();
     assert_eq!(after.0, before.0);
     assert!(after.1 > before.1);
 }
@@ -113,13 +134,20 @@ async fn timestamps_that_rails_demands_are_filled() {
 async fn a_flag_turns_off_only_where_it_was_on() {
     let database = database().await;
     let table = table(&database, "create table t (id int primary key, gone boolean)").await;
-    sqlx::raw_sql("insert into t values (1, true), (2, null)").execute(&database.pool).await.unwrap();
+    sqlx::raw_sql("insert into t values (1, true), (2, null)")
+        .execute(&database.pool)
+        .await
+        .unwrap();
     let mut tx = guards::begin(&database.pool).await.unwrap();
     let values = vec![["1", "2", "3"].map(|id| Some(id.into())).to_vec()];
-    replicas::upsert(&mut tx, &table, Rows { columns: vec![0], values, revive: Some(1) }).await.unwrap();
+    replicas::upsert(&mut tx, &table, Rows { columns: vec![0], values, revive: Some(1) })
+        .await
+        .unwrap();
     guards::commit(tx).await.unwrap();
-    let rows: Vec<(i32, Option<bool>)> =
-        sqlx::query_as("select id, gone from t order by id").fetch_all(&database.pool).await.unwrap();
+    let rows: Vec<(i32, Option<bool>)> = sqlx::query_as("select id, gone from t order by id")
+        .fetch_all(&database.pool)
+        .await
+        .unwrap();
     assert_eq!(rows, [(1, Some(false)), (2, None), (3, None)]);
 }
 
@@ -154,7 +182,8 @@ async fn times_are_held_against_the_rows() {
         ("2", "1999-01-01", false),
         ("3", "1999-01-01", false),
     ] {
-        let stale = replicas::stale(&mut tx, &table, 0, 1, &[("3", time), (id, time)]).await.unwrap();
+        let stale =
+            replicas::stale(&mut tx, &table, 0, 1, &[("3", time), (id, time)]).await.unwrap();
         assert_eq!(stale == [1], is_stale, "{id} {time}");
     }
 }
@@ -179,13 +208,24 @@ async fn a_table_is_described_as_far_as_it_matters() {
     unique.sort();
     assert_eq!(unique, ["a", "id"]);
     let named = |of: fn(&replicas::Column) -> bool| -> Vec<&str> {
-        table.columns.iter().filter(|column| of(column)).map(|column| column.name.as_str()).collect()
+        table
+            .columns
+            .iter()
+            .filter(|column| of(column))
+            .map(|column| column.name.as_str())
+            .collect()
     };
     assert_eq!(named(|column| column.generated), ["g", "i"]);
     assert_eq!(named(|column| column.required && !column.generated), ["r"]);
     assert_eq!(table.rights_missing, [] as [String; 0]);
-    for (schema, name) in [(None, "t"), (Some("Other"), "v"), (Some("Other"), "none"), (Some("none"), "t")] {
-        assert_eq!(replicas::describe(&database.pool, schema, name).await.unwrap(), None, "{schema:?} {name}");
+    for (schema, name) in
+        [(None, "t"), (Some("Other"), "v"), (Some("Other"), "none"), (Some("none"), "t")]
+    {
+        assert_eq!(
+            replicas::describe(&database.pool, schema, name).await.unwrap(),
+            None,
+            "{schema:?} {name}"
+        );
     }
 }
 
@@ -198,7 +238,9 @@ async fn rights_that_are_missing_are_named() {
         .unwrap();
     // Every cluster has this role, and it may connect.
     let restricted = sqlx::postgres::PgPoolOptions::new()
-        .after_connect(|conn, _| Box::pin(async { sqlx::query("set role pg_monitor").execute(conn).await.map(drop) }))
+        .after_connect(|conn, _| {
+            Box::pin(async { sqlx::query("set role pg_monitor").execute(conn).await.map(drop) })
+        })
         .connect(&database.url)
         .await
         .unwrap();

@@ -14,21 +14,14 @@ async fn a_database_without_the_schema_is_refused_with_the_command_that_helps() 
 #[tokio::test]
 async fn migrating_twice_and_at_once_is_migrating_once() {
     let database = testing::database().await;
-    let (a, b) = tokio::join!(
-        schema::migrate(&database.pool),
-        schema::migrate(&database.pool)
-    );
+    let (a, b) = tokio::join!(schema::migrate(&database.pool), schema::migrate(&database.pool));
     let newest = a.unwrap().to;
     assert_eq!(b.unwrap().to, newest);
     let again = schema::migrate(&database.pool).await.unwrap();
     assert_eq!((again.from, again.to), (newest, newest));
     schema::check(&database.pool).await.unwrap();
     assert!(
-        schema::migrations(&database.pool)
-            .await
-            .unwrap()
-            .iter()
-            .all(|migration| migration.applied)
+        schema::migrations(&database.pool).await.unwrap().iter().all(|migration| migration.applied)
     );
 }
 
@@ -39,9 +32,7 @@ async fn an_older_schema_and_a_newer_breaking_one_are_refused() {
         .execute(&database.pool)
         .await
         .unwrap();
-    schema::check(&database.pool)
-        .await
-        .expect("a newer schema that does not break");
+    schema::check(&database.pool).await.expect("a newer schema that does not break");
     sqlx::query(
         "update dionysus.migrations set description = 'breaking new cursor' where version = 9998",
     )
@@ -49,10 +40,7 @@ async fn an_older_schema_and_a_newer_breaking_one_are_refused() {
     .await
     .unwrap();
     let error = schema::check(&database.pool).await.unwrap_err();
-    assert!(
-        matches!(error, Error::SchemaTooNew { found: 9998, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, Error::SchemaTooNew { found: 9998, .. }), "{error}");
     sqlx::query("delete from dionysus.migrations where version = (select max(version) from dionysus.migrations where version < 9998)")
         .execute(&database.pool)
         .await

@@ -33,16 +33,11 @@ pub(crate) async fn append_all(conn: &mut PgConnection, rows: &[(&str, &str)]) {
             headers: None,
         })
         .collect();
-    assert_eq!(
-        outbox::append(conn, &rows).await.unwrap(),
-        rows.len() as u64
-    );
+    assert_eq!(outbox::append(conn, &rows).await.unwrap(), rows.len() as u64);
 }
 
 pub(crate) async fn reader(database: &Database) -> WindowReader {
-    WindowReader::connect(&database.url.parse().unwrap(), "test")
-        .await
-        .unwrap()
+    WindowReader::connect(&database.url.parse().unwrap(), "test").await.unwrap()
 }
 
 pub(crate) async fn register(database: &Database, names: &[&str]) {
@@ -55,9 +50,7 @@ pub(crate) async fn register(database: &Database, names: &[&str]) {
             topology: serde_json::json!({}),
         })
         .collect();
-    topics::register(&mut database.pool.acquire().await.unwrap(), &topics)
-        .await
-        .unwrap();
+    topics::register(&mut database.pool.acquire().await.unwrap(), &topics).await.unwrap();
 }
 
 /// Waits until a session of this database waits for a lock.

@@ -44,10 +44,7 @@ pub(crate) struct StagedEvents {
 impl StagedEvents {
     /// Adds an event, or lets it follow what the stage holds for its topic and key.
     pub(crate) fn record(&mut self, event: StagedEvent) {
-        match self
-            .places
-            .entry((event.place.topic, Arc::clone(&event.key)))
-        {
+        match self.places.entry((event.place.topic, Arc::clone(&event.key))) {
             Entry::Occupied(place) => {
                 let earlier = &mut self.list[*place.get()];
                 *earlier = follow(earlier, event);
@@ -75,9 +72,7 @@ impl StagedEvents {
 /// Never shows what was staged.
 impl fmt::Debug for StagedEvents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StagedEvents")
-            .field("len", &self.list.len())
-            .finish_non_exhaustive()
+        f.debug_struct("StagedEvents").field("len", &self.list.len()).finish_non_exhaustive()
     }
 }
 
@@ -95,11 +90,7 @@ fn follow(earlier: &StagedEvent, later: StagedEvent) -> StagedEvent {
             }
         }
     };
-    StagedEvent {
-        kind,
-        visible: earlier.visible || later.visible,
-        ..later
-    }
+    StagedEvent { kind, visible: earlier.visible || later.visible, ..later }
 }
 
 #[cfg(test)]
@@ -112,16 +103,8 @@ mod tests {
     /// What an application does, with a few keys in two topics.
     #[derive(Clone, Debug)]
     enum Step {
-        Stage {
-            topic: usize,
-            key: u8,
-            kind: EventKind,
-            visible: bool,
-        },
-        Savepoint {
-            steps: Vec<Step>,
-            commit: bool,
-        },
+        Stage { topic: usize, key: u8, kind: EventKind, visible: bool },
+        Savepoint { steps: Vec<Step>, commit: bool },
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -130,15 +113,8 @@ mod tests {
             Just(EventKind::Updated),
             Just(EventKind::Destroyed)
         ];
-        let stage =
-            (0..2_usize, 0..3_u8, kind, any::<bool>()).prop_map(|(topic, key, kind, visible)| {
-                Step::Stage {
-                    topic,
-                    key,
-                    kind,
-                    visible,
-                }
-            });
+        let stage = (0..2_usize, 0..3_u8, kind, any::<bool>())
+            .prop_map(|(topic, key, kind, visible)| Step::Stage { topic, key, kind, visible });
         let step = stage.prop_recursive(4, 60, 8, |inner| {
             (prop::collection::vec(inner, 0..8), any::<bool>())
                 .prop_map(|(steps, commit)| Step::Savepoint { steps, commit })
@@ -167,12 +143,7 @@ mod tests {
     ) {
         for step in steps {
             match step {
-                Step::Stage {
-                    topic,
-                    key,
-                    kind,
-                    visible,
-                } => {
+                Step::Stage { topic, key, kind, visible } => {
                     *n += 1;
                     let event = event(*topic, *key, *kind, *visible, *n);
                     stage.record(event.clone());
@@ -201,10 +172,8 @@ mod tests {
         }
         keys.into_iter()
             .map(|(topic, key)| {
-                let of_key: Vec<_> = survivors
-                    .iter()
-                    .filter(|e| e.place.topic == topic && &*e.key == key)
-                    .collect();
+                let of_key: Vec<_> =
+                    survivors.iter().filter(|e| e.place.topic == topic && &*e.key == key).collect();
                 let word = of_key.iter().rposition(|e| e.kind != EventKind::Updated);
                 let kind = match word.map(|i| (of_key[i].kind, &of_key[i + 1..])) {
                     None => EventKind::Updated,
@@ -249,9 +218,7 @@ mod tests {
             let mut stage = StagedEvents::default();
             stage.record(event(0, 1, first, true, 1));
             stage.record(event(0, 1, then, visible, 2));
-            let [only] = stage.as_slice() else {
-                panic!("one event")
-            };
+            let [only] = stage.as_slice() else { panic!("one event") };
             assert_eq!(only.kind, expected, "{first} then {then}");
             assert_eq!(*only.data, 2_u32.to_be_bytes());
         }

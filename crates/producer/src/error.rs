@@ -164,11 +164,7 @@ fn count(mistakes: &[Mistake]) -> String {
 }
 
 fn join(mistakes: &[Mistake]) -> String {
-    mistakes
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("; ")
+    mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// Each remedy once, in order.

@@ -54,10 +54,7 @@ pub struct OutboxOptions {
 
 impl Default for OutboxOptions {
     fn default() -> Self {
-        Self {
-            notify: true,
-            panic_on_dropped_stage: false,
-        }
+        Self { notify: true, panic_on_dropped_stage: false }
     }
 }
 
@@ -117,21 +114,12 @@ impl Outbox {
         schema::check(&pool).await?;
         let registrations = topology.registrations();
         if !registrations.is_empty() {
-            let mut conn = pool
-                .acquire()
-                .await
-                .map_err(Error::during("connecting to the database"))?;
+            let mut conn =
+                pool.acquire().await.map_err(Error::during("connecting to the database"))?;
             topics::register(&mut conn, &registrations).await?;
         }
         let bell = Bell::new(options.notify.then(|| pool.clone()));
-        Ok(Self {
-            inner: Arc::new(Inner {
-                pool,
-                topology,
-                options,
-                bell,
-            }),
-        })
+        Ok(Self { inner: Arc::new(Inner { pool, topology, options, bell }) })
     }
 
     /// Begins a transaction on a connection of the pool.
@@ -142,12 +130,7 @@ impl Outbox {
     /// # Cancel safety
     /// Cancel safe: a transaction that was begun is rolled back.
     pub async fn begin(&self) -> Result<OutboxTransaction<'static>, Error> {
-        let tx = self
-            .inner
-            .pool
-            .begin()
-            .await
-            .map_err(Error::during("beginning a transaction"))?;
+        let tx = self.inner.pool.begin().await.map_err(Error::during("beginning a transaction"))?;
         Ok(OutboxTransaction::new(self, tx))
     }
 
@@ -205,10 +188,7 @@ impl Outbox {
         &self,
         conn: &'c mut PgConnection,
     ) -> Result<OutboxTransaction<'c>, Error> {
-        let tx = conn
-            .begin()
-            .await
-            .map_err(Error::during("beginning a transaction"))?;
+        let tx = conn.begin().await.map_err(Error::during("beginning a transaction"))?;
         Ok(OutboxTransaction::new(self, tx))
     }
 

@@ -41,11 +41,7 @@ pub(crate) enum WhenDropped {
 
 impl Stage {
     pub(crate) fn new(outbox: Outbox, when_dropped: WhenDropped) -> Self {
-        Self {
-            outbox,
-            events: StagedEvents::default(),
-            when_dropped,
-        }
+        Self { outbox, events: StagedEvents::default(), when_dropped }
     }
 
     /// Stages `created` of an instance; see [`OutboxTransaction::created`](crate::OutboxTransaction::created).
@@ -144,10 +140,7 @@ impl Drop for Stage {
                 );
             }
             WhenDropped::AllIsRolledBack => {
-                tracing::warn!(
-                    events,
-                    "transaction dropped with staged events, rolling back"
-                );
+                tracing::warn!(events, "transaction dropped with staged events, rolling back");
             }
         }
         assert!(
@@ -163,11 +156,8 @@ pub(crate) async fn write(
     events: &StagedEvents,
     conn: &mut PgConnection,
 ) -> Result<(), Error> {
-    let messages: Vec<(String, Vec<u8>)> = events
-        .as_slice()
-        .iter()
-        .map(|event| message(topology, event))
-        .collect();
+    let messages: Vec<(String, Vec<u8>)> =
+        events.as_slice().iter().map(|event| message(topology, event)).collect();
     let rows: Vec<NewRow<'_>> = events
         .as_slice()
         .iter()

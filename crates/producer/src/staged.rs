@@ -33,9 +33,7 @@ impl StagedEvent {
     ) -> Result<Vec<Self>, Error> {
         let places = topology.places::<M>();
         let Some(first) = places.first() else {
-            return Err(Error::ModelNotPublished {
-                model: M::MODEL.to_owned(),
-            });
+            return Err(Error::ModelNotPublished { model: M::MODEL.to_owned() });
         };
         let (_, model) = topology.at(*first);
         let (id, key) = key_of(model, instance)?;
@@ -73,14 +71,10 @@ fn key_of<M: Publishable>(
 ) -> Result<(Arc<str>, Arc<str>), Error> {
     let id = instance.id();
     if id.is_empty() {
-        return Err(Error::EmptyId {
-            model: M::MODEL.to_owned(),
-        });
+        return Err(Error::EmptyId { model: M::MODEL.to_owned() });
     }
     if id.contains('\0') {
-        return Err(Error::Nul {
-            model: M::MODEL.to_owned(),
-        });
+        return Err(Error::Nul { model: M::MODEL.to_owned() });
     }
     let key = model.name().key(&id);
     if key.len() > KEY_BYTES_MAX {
@@ -103,10 +97,7 @@ fn snapshot<M: Publishable>(kind: EventKind, instance: &M) -> Result<Arc<[u8]>, 
     }
     out.finish()
         .map(Arc::from)
-        .map_err(|source| Error::Snapshot {
-            model: M::MODEL.to_owned(),
-            source,
-        })
+        .map_err(|source| Error::Snapshot { model: M::MODEL.to_owned(), source })
 }
 
 fn partition_key<M: Publishable + 'static>(
@@ -114,26 +105,16 @@ fn partition_key<M: Publishable + 'static>(
     model: &PublishedModel,
     instance: &M,
 ) -> Result<Option<String>, Error> {
-    let key = model
-        .partition_key()
-        .of(instance)
-        .map_err(|_| Error::PartitionKeyNotInteger {
-            topic: topic.to_string(),
-            model: M::MODEL.to_owned(),
-            attribute: model
-                .partition_key()
-                .attribute()
-                .unwrap_or_default()
-                .to_owned(),
-        })?;
+    let key = model.partition_key().of(instance).map_err(|_| Error::PartitionKeyNotInteger {
+        topic: topic.to_string(),
+        model: M::MODEL.to_owned(),
+        attribute: model.partition_key().attribute().unwrap_or_default().to_owned(),
+    })?;
     match key.as_deref() {
-        Some("") => Err(Error::EmptyPartitionKey {
-            topic: topic.to_string(),
-            model: M::MODEL.to_owned(),
-        }),
-        Some(text) if text.contains('\0') => Err(Error::Nul {
-            model: M::MODEL.to_owned(),
-        }),
+        Some("") => {
+            Err(Error::EmptyPartitionKey { topic: topic.to_string(), model: M::MODEL.to_owned() })
+        }
+        Some(text) if text.contains('\0') => Err(Error::Nul { model: M::MODEL.to_owned() }),
         _ => Ok(key),
     }
 }

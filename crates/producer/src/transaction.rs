@@ -65,12 +65,7 @@ pub struct OutboxTransaction<'c> {
 impl<'c> OutboxTransaction<'c> {
     pub(crate) fn new(outbox: &Outbox, tx: PgTransaction<'c>) -> Self {
         let stage = Stage::new(outbox.clone(), WhenDropped::AllIsRolledBack);
-        Self {
-            depth: depth(&tx),
-            tx,
-            stage,
-            parent: None,
-        }
+        Self { depth: depth(&tx), tx, stage, parent: None }
     }
 
     /// Stages `created`: the instance is new, or visible again after a soft delete.
@@ -149,10 +144,7 @@ impl<'c> OutboxTransaction<'c> {
     /// ```
     pub async fn savepoint(&mut self) -> Result<OutboxTransaction<'_>, Error> {
         self.at_own_depth()?;
-        let tx = (*self.tx)
-            .begin()
-            .await
-            .map_err(Error::during("opening a savepoint"))?;
+        let tx = (*self.tx).begin().await.map_err(Error::during("opening a savepoint"))?;
         Ok(OutboxTransaction {
             depth: self.depth + 1,
             tx,
@@ -177,24 +169,15 @@ impl<'c> OutboxTransaction<'c> {
             self.rollback().await?;
             return Err(refusal);
         }
-        let Self {
-            mut tx,
-            stage,
-            depth,
-            parent,
-        } = self;
+        let Self { mut tx, stage, depth, parent } = self;
         if let Some(parent) = parent {
-            tx.commit()
-                .await
-                .map_err(Error::during("releasing a savepoint"))?;
+            tx.commit().await.map_err(Error::during("releasing a savepoint"))?;
             parent.absorb(events);
             return Ok(());
         }
         let outbox = stage.outbox();
         write(outbox.topology(), &events, &mut tx).await?;
-        tx.commit()
-            .await
-            .map_err(Error::during("committing the transaction"))?;
+        tx.commit().await.map_err(Error::during("committing the transaction"))?;
         if depth == 1 && !events.as_slice().is_empty() {
             outbox.wake_up();
         }
@@ -207,10 +190,7 @@ impl<'c> OutboxTransaction<'c> {
     /// [`Error::Transaction`] if the connection is lost; the server then rolls back by itself.
     pub async fn rollback(mut self) -> Result<(), Error> {
         drop(self.stage.take());
-        self.tx
-            .rollback()
-            .await
-            .map_err(Error::during("rolling back the transaction"))
+        self.tx.rollback().await.map_err(Error::during("rolling back the transaction"))
     }
 
     fn record<M: Publishable + 'static>(
@@ -227,10 +207,7 @@ impl<'c> OutboxTransaction<'c> {
         if found == self.depth {
             Ok(())
         } else {
-            Err(Error::OtherDepth {
-                expected: self.depth,
-                found,
-            })
+            Err(Error::OtherDepth { expected: self.depth, found })
         }
     }
 }

@@ -62,9 +62,7 @@ impl Bell {
     }
 
     pub(crate) fn listen(&self) -> WakeUps {
-        WakeUps {
-            rings: self.ring.subscribe(),
-        }
+        WakeUps { rings: self.ring.subscribe() }
     }
 }
 
@@ -81,10 +79,9 @@ async fn pass_on(mut rings: watch::Receiver<()>, pool: PgPool) {
         match timeout(LIMIT, outbox::wake_up(&pool)).await {
             Ok(Ok(())) => tracing::trace!("relays notified"),
             Ok(Err(error)) => tracing::warn!(error = %error, "relays could not be notified"),
-            Err(_) => tracing::warn!(
-                limit_ms = LIMIT.as_millis(),
-                "relays could not be notified in time"
-            ),
+            Err(_) => {
+                tracing::warn!(limit_ms = LIMIT.as_millis(), "relays could not be notified in time")
+            }
         }
         sleep(PAUSE).await;
     }
@@ -99,9 +96,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_task_ends_with_the_bell_even_amid_a_notification() {
-        let pool = PgPoolOptions::new()
-            .connect_lazy("postgres://127.0.0.1:1/nowhere")
-            .unwrap();
+        let pool = PgPoolOptions::new().connect_lazy("postgres://127.0.0.1:1/nowhere").unwrap();
         for amid in [false, true] {
             let bell = Bell::new(Some(pool.clone()));
             let task = bell.notifier.clone().unwrap();
@@ -116,9 +111,7 @@ mod tests {
                     yield_now().await;
                 }
             };
-            timeout(Duration::from_secs(2), ending)
-                .await
-                .expect("the task ends");
+            timeout(Duration::from_secs(2), ending).await.expect("the task ends");
         }
     }
 }

@@ -81,10 +81,7 @@ impl InFlight {
         let mut deliveries = self.lock();
         let slots = &mut deliveries.lanes[lane];
         let message = usize::try_from(slots.settled).unwrap_or(0) + slots.waiting.len();
-        slots.waiting.push_back(Slot {
-            seq,
-            acknowledged: false,
-        });
+        slots.waiting.push_back(Slot { seq, acknowledged: false });
         deliveries.outstanding += 1;
         (lane << MESSAGE_BITS) | (message & MESSAGE_MASK)
     }
@@ -105,11 +102,7 @@ impl InFlight {
     pub(crate) fn settled(&self, lane: usize) -> Settled {
         let deliveries = self.lock();
         let slots = &deliveries.lanes[lane];
-        Settled {
-            messages: slots.settled,
-            seq: slots.settled_seq,
-            waiting: slots.waiting.len(),
-        }
+        Settled { messages: slots.settled, seq: slots.settled_seq, waiting: slots.waiting.len() }
     }
 
     /// The first failure, once.
@@ -179,42 +172,14 @@ mod tests {
         let tickets: Vec<usize> = (1..=3).map(|seq| sink.expect(a, seq * 10)).collect();
         let other = sink.expect(b, 15);
         sink.delivered(tickets[2], Ok(()));
-        assert_eq!(
-            sink.settled(a),
-            Settled {
-                messages: 0,
-                seq: 0,
-                waiting: 3
-            }
-        );
+        assert_eq!(sink.settled(a), Settled { messages: 0, seq: 0, waiting: 3 });
         sink.delivered(tickets[0], Ok(()));
-        assert_eq!(
-            sink.settled(a),
-            Settled {
-                messages: 1,
-                seq: 10,
-                waiting: 2
-            }
-        );
+        assert_eq!(sink.settled(a), Settled { messages: 1, seq: 10, waiting: 2 });
         sink.delivered(tickets[1], Ok(()));
-        assert_eq!(
-            sink.settled(a),
-            Settled {
-                messages: 3,
-                seq: 30,
-                waiting: 0
-            }
-        );
+        assert_eq!(sink.settled(a), Settled { messages: 3, seq: 30, waiting: 0 });
         assert_eq!(sink.settled(b).messages, 0);
         sink.delivered(other, Ok(()));
-        assert_eq!(
-            sink.settled(b),
-            Settled {
-                messages: 1,
-                seq: 15,
-                waiting: 0
-            }
-        );
+        assert_eq!(sink.settled(b), Settled { messages: 1, seq: 15, waiting: 0 });
     }
 
     #[test]
@@ -225,13 +190,6 @@ mod tests {
         sink.retract(lane);
         let ticket = sink.expect(lane, 11);
         sink.delivered(ticket, Ok(()));
-        assert_eq!(
-            sink.settled(lane),
-            Settled {
-                messages: 1,
-                seq: 11,
-                waiting: 0
-            }
-        );
+        assert_eq!(sink.settled(lane), Settled { messages: 1, seq: 11, waiting: 0 });
     }
 }

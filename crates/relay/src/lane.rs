@@ -77,9 +77,7 @@ struct HandedWindow {
 
 impl Lane {
     pub(crate) fn new(claimed: Claimed, slots: usize, valid_from: u64) -> Self {
-        let twin = claimed
-            .genesis_replica
-            .then(|| format!("{}{GENESIS_SUFFIX}", claimed.topic));
+        let twin = claimed.genesis_replica.then(|| format!("{}{GENESIS_SUFFIX}", claimed.topic));
         Self {
             topic: claimed.topic,
             twin,
@@ -112,11 +110,7 @@ impl Lane {
     /// The rows that follow are of this window and come after number `after`; called for each chunk of it.
     pub(crate) fn open_window(&mut self, from: &Snapshot, to: &Snapshot, after: i64) {
         self.handed_seq = after;
-        if self
-            .windows
-            .back()
-            .is_none_or(|window| window.end.is_some())
-        {
+        if self.windows.back().is_none_or(|window| window.end.is_some()) {
             self.windows.push_back(HandedWindow {
                 from: from.clone(),
                 to: to.clone(),
@@ -199,11 +193,7 @@ mod tests {
     }
 
     fn settled(messages: u64, seq: i64) -> Settled {
-        Settled {
-            messages,
-            seq,
-            waiting: 0,
-        }
+        Settled { messages, seq, waiting: 0 }
     }
 
     #[test]
@@ -214,32 +204,18 @@ mod tests {
         lane.settle(settled(0, 0));
         assert_eq!(lane.settled, Cursor::At(from.clone()));
         lane.settle(settled(2, 12));
-        assert_eq!(
-            lane.settled,
-            Cursor::Inside {
-                from,
-                to: to.clone(),
-                seq: 12
-            }
-        );
+        assert_eq!(lane.settled, Cursor::Inside { from, to: to.clone(), seq: 12 });
         lane.close_window();
         lane.settle(settled(2, 12));
-        assert!(
-            matches!(lane.settled, Cursor::Inside { .. }),
-            "its last row is not acknowledged"
-        );
+        assert!(matches!(lane.settled, Cursor::Inside { .. }), "its last row is not acknowledged");
         lane.settle(settled(3, 13));
         assert_eq!(lane.settled, Cursor::At(to));
     }
 
     #[test]
     fn empty_windows_pass_once_everything_before_them_has() {
-        let (mut lane, a, b, c) = (
-            lane(),
-            "5:5:".parse().unwrap(),
-            "9:9:".parse().unwrap(),
-            "12:12:".parse().unwrap(),
-        );
+        let (mut lane, a, b, c) =
+            (lane(), "5:5:".parse().unwrap(), "9:9:".parse().unwrap(), "12:12:".parse().unwrap());
         lane.open_window(&a, &b, 0);
         lane.handed = 1;
         lane.close_window();

@@ -65,8 +65,7 @@ impl LeaseClock {
     /// A heartbeat that was sent at `sent_ms` has succeeded.
     pub fn extend(&self, sent_ms: u64, ttl: Duration) {
         let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-        self.deadline_ms
-            .store(sent_ms.saturating_add(ttl_ms), Ordering::Release);
+        self.deadline_ms.store(sent_ms.saturating_add(ttl_ms), Ordering::Release);
     }
 
     /// The lease is gone.
@@ -76,10 +75,7 @@ impl LeaseClock {
 
     /// How long the lease still runs, if it does.
     pub fn remaining(&self) -> Option<Duration> {
-        let left = self
-            .deadline_ms
-            .load(Ordering::Acquire)
-            .saturating_sub(Self::now_ms());
+        let left = self.deadline_ms.load(Ordering::Acquire).saturating_sub(Self::now_ms());
         (left > 0).then(|| Duration::from_millis(left))
     }
 }

@@ -54,11 +54,9 @@ impl Heart {
     async fn beat(&self) -> Option<Duration> {
         let sent = LeaseClock::now_ms();
         // A beat that takes longer than the interval is as good as lost: the next one is due.
-        let answer = tokio::time::timeout(
-            self.interval,
-            relays::heartbeat(&self.pool, self.id, self.ttl),
-        )
-        .await;
+        let answer =
+            tokio::time::timeout(self.interval, relays::heartbeat(&self.pool, self.id, self.ttl))
+                .await;
         match answer {
             Ok(Ok(beat)) if beat.alive => {
                 self.clock.extend(sent, self.ttl);
@@ -111,11 +109,7 @@ mod tests {
     #[test]
     fn shares_cover_all_lanes() {
         for (lanes, relays, share) in [(0, 1, 0), (1, 2, 1), (3, 2, 2), (200, 3, 67), (5, 0, 5)] {
-            let beat = Heartbeat {
-                lanes,
-                relays,
-                ..Heartbeat::default()
-            };
+            let beat = Heartbeat { lanes, relays, ..Heartbeat::default() };
             assert_eq!(fair_share(&beat), share);
         }
     }

@@ -38,12 +38,7 @@ impl Renderer {
         self.event_id.clear();
         // Writing to a String can't fail.
         write!(self.version, "{}", row.seq()).ok();
-        write!(
-            self.event_id,
-            "{}",
-            row.event_id().map_err(at)?.as_hyphenated()
-        )
-        .ok();
+        write!(self.event_id, "{}", row.event_id().map_err(at)?.as_hyphenated()).ok();
         self.stamp(row.created_at().map_err(at)?);
         let ours: [(&str, &[u8]); 3] = [
             (headers::VERSION, self.version.as_bytes()),
@@ -86,9 +81,7 @@ impl Renderer {
 fn texts(
     fields: &serde_json::Map<String, serde_json::Value>,
 ) -> impl Iterator<Item = (&str, &[u8])> {
-    fields
-        .iter()
-        .filter_map(|(name, value)| Some((name.as_str(), value.as_str()?.as_bytes())))
+    fields.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_str()?.as_bytes())))
 }
 
 #[cfg(test)]

@@ -89,45 +89,17 @@ impl RelayOptions {
         let within = |value: Duration, low: u64, high: u64| {
             (Duration::from_millis(low)..=Duration::from_millis(high)).contains(&value)
         };
-        bound(
-            !self.name.is_empty() && self.name.len() <= 40,
-            "name: 1 to 40 bytes",
-        );
-        bound(
-            within(self.lease_ttl, 1_000, 600_000),
-            "lease_ttl: 1 s to 10 min",
-        );
-        bound(
-            within(self.poll_interval, 1, 60_000),
-            "poll_interval: 1 ms to 60 s",
-        );
-        bound(
-            within(self.checkpoint_interval, 10, 60_000),
-            "checkpoint_interval: 10 ms to 60 s",
-        );
+        bound(!self.name.is_empty() && self.name.len() <= 40, "name: 1 to 40 bytes");
+        bound(within(self.lease_ttl, 1_000, 600_000), "lease_ttl: 1 s to 10 min");
+        bound(within(self.poll_interval, 1, 60_000), "poll_interval: 1 ms to 60 s");
+        bound(within(self.checkpoint_interval, 10, 60_000), "checkpoint_interval: 10 ms to 60 s");
         bound(self.queue_bytes >= 1 << 20, "queue_bytes: at least 1 MiB");
-        bound(
-            (1..=100_000).contains(&self.chunk_rows),
-            "chunk_rows: 1 to 100,000",
-        );
+        bound((1..=100_000).contains(&self.chunk_rows), "chunk_rows: 1 to 100,000");
         bound(self.chunk_bytes >= 64 << 10, "chunk_bytes: at least 64 KiB");
-        bound(
-            (1..=10_000).contains(&self.partitions),
-            "partitions: 1 to 10,000",
-        );
-        bound(
-            self.replication.is_none_or(|n| (1..=100).contains(&n)),
-            "replication: 1 to 100",
-        );
-        bound(
-            self.partitions_ahead <= 60,
-            "partitions_ahead: at most 60 days",
-        );
-        if faults.is_empty() {
-            Ok(())
-        } else {
-            Err(OptionsError { faults })
-        }
+        bound((1..=10_000).contains(&self.partitions), "partitions: 1 to 10,000");
+        bound(self.replication.is_none_or(|n| (1..=100).contains(&n)), "replication: 1 to 100");
+        bound(self.partitions_ahead <= 60, "partitions_ahead: at most 60 days");
+        if faults.is_empty() { Ok(()) } else { Err(OptionsError { faults }) }
     }
 
     /// How often the lease is extended: two may be lost before it runs out.

@@ -53,12 +53,7 @@ impl Reader {
         let (requests, inbox) = mpsc::channel(1);
         let (outbox, responses) = mpsc::channel(1);
         let task = tokio::spawn(serve(reader, inbox, outbox));
-        Ok(Self {
-            requests,
-            responses,
-            busy: false,
-            task,
-        })
+        Ok(Self { requests, responses, busy: false, task })
     }
 
     /// Asks; must not be busy.
@@ -106,12 +101,7 @@ async fn read(
     request: &Request,
     starts: &mut HashMap<(Snapshot, Snapshot), i64>,
 ) -> Result<Window, Error> {
-    let Request {
-        span,
-        topics,
-        limit,
-        ..
-    } = request;
+    let Request { span, topics, limit, .. } = request;
     match span {
         Span::Fresh(from) => reader.fresh(from, topics, *limit).await,
         Span::Upto(from, to) => reader.upto(from, to, topics, *limit).await,
@@ -121,9 +111,7 @@ async fn read(
                 Some(start) => *start,
                 None => reader.first_seq(from, to).await?,
             };
-            let window = reader
-                .chunk(from, to, *after, start, topics, *limit)
-                .await?;
+            let window = reader.chunk(from, to, *after, start, topics, *limit).await?;
             if window.more {
                 if starts.len() >= STARTS_MAX {
                     starts.clear();

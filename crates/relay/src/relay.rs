@@ -53,11 +53,7 @@ impl Relay {
         let kafka = ClientConfig {
             brokers: brokers.to_owned(),
             client_id: format!("outbox-relay:{}", options.name),
-            properties: options
-                .kafka_properties
-                .clone()
-                .into_iter()
-                .collect::<BTreeMap<_, _>>(),
+            properties: options.kafka_properties.clone().into_iter().collect::<BTreeMap<_, _>>(),
         };
         let (signals, bells) = (RelaySignals::default(), Bells::default());
         Ok(Self {
@@ -132,11 +128,8 @@ impl Relay {
             .connect_with(self.connect.clone().application_name(&name))
             .await
             .map_err(|source| {
-                dionysus_postgres::Error::Statement {
-                    statement: "connecting to Postgres",
-                    source,
-                }
-                .into()
+                dionysus_postgres::Error::Statement { statement: "connecting to Postgres", source }
+                    .into()
             })
     }
 
@@ -173,10 +166,7 @@ impl Relay {
             clock,
             membership: around,
             rows: Arc::clone(&self.bells.rows),
-            opener: Opener {
-                admin: Arc::clone(admin),
-                options: Arc::clone(&self.options),
-            },
+            opener: Opener { admin: Arc::clone(admin), options: Arc::clone(&self.options) },
             signals: self.signals.clone(),
             keeps_cursors: self.keeps_cursors,
         };

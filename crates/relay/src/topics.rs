@@ -36,22 +36,15 @@ impl Opener {
         topics: &[String],
     ) -> Result<(), OpenError> {
         let known = self.admin.topics().await?;
-        let missing: Vec<_> = topics
-            .iter()
-            .filter(|topic| !known.contains_key(topic.as_str()))
-            .collect();
+        let missing: Vec<_> =
+            topics.iter().filter(|topic| !known.contains_key(topic.as_str())).collect();
         if let Some(topic) = missing.first()
             && !self.options.create_topics
         {
-            return Err(OpenError::Missing {
-                topic: (*topic).clone(),
-            });
+            return Err(OpenError::Missing { topic: (*topic).clone() });
         }
         if !missing.is_empty() {
-            let new: Vec<_> = missing
-                .into_iter()
-                .map(|topic| self.new_topic(topic))
-                .collect();
+            let new: Vec<_> = missing.into_iter().map(|topic| self.new_topic(topic)).collect();
             self.admin.create_topics(&new).await?;
         }
         for topic in topics {

@@ -32,9 +32,7 @@ pub(crate) async fn listen(pool: PgPool, bells: Bells) {
 
 async fn listen_once(pool: &PgPool, bells: &Bells) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
-    listener
-        .listen_all([outbox::WAKE_UP_CHANNEL, lanes::LANES_CHANNEL])
-        .await?;
+    listener.listen_all([outbox::WAKE_UP_CHANNEL, lanes::LANES_CHANNEL]).await?;
     loop {
         // What was told before we listened is not told again.
         bells.rows.notify_one();

@@ -50,11 +50,7 @@ impl DatabaseConfig {
                 "no Postgres URL; write postgres://user:password@host:port/database",
             );
         }
-        faults.require(
-            self.connections_max > 0,
-            "database.connections_max",
-            "must be at least 1",
-        );
+        faults.require(self.connections_max > 0, "database.connections_max", "must be at least 1");
         faults.require(
             self.connect_timeout > Duration::ZERO,
             "database.connect_timeout",
@@ -143,18 +139,12 @@ mod tests {
     use super::*;
 
     fn config(url: &str) -> DatabaseConfig {
-        DatabaseConfig {
-            url: Secret::new(url),
-            ..DatabaseConfig::default()
-        }
+        DatabaseConfig { url: Secret::new(url), ..DatabaseConfig::default() }
     }
 
     #[test]
     fn a_url_is_shown_without_user_and_password() {
-        assert_eq!(
-            config("postgres://u:hunter2@h:5433/db").shown(),
-            "h:5433/db"
-        );
+        assert_eq!(config("postgres://u:hunter2@h:5433/db").shown(), "h:5433/db");
     }
 
     #[test]
@@ -169,19 +159,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_that_does_not_answer_is_reported_with_its_remedy() {
-        let report = connect(&config("postgres://u:hunter2@127.0.0.1:1/db"), "test")
-            .await
-            .unwrap_err();
+        let report =
+            connect(&config("postgres://u:hunter2@127.0.0.1:1/db"), "test").await.unwrap_err();
         assert_eq!(report.exit(), Exit::Unreachable);
         let text = report.to_string();
         assert!(
             text.starts_with("error: Postgres cannot be reached at 127.0.0.1:1/db\n"),
             "{text}"
         );
-        assert!(
-            text.contains("\n  remedy: check that Postgres runs"),
-            "{text}"
-        );
+        assert!(text.contains("\n  remedy: check that Postgres runs"), "{text}");
         assert!(!text.contains("hunter2"), "{text}");
     }
 }

@@ -7,13 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serializer, de};
 
 /// Milliseconds of each unit, largest first, so that what is printed is short.
-const UNITS: [(&str, u64); 5] = [
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1_000),
-    ("ms", 1),
-];
+const UNITS: [(&str, u64); 5] =
+    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 /// Reads a duration.
 ///
@@ -23,19 +18,11 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     let expected = || {
         format!("`{text}` is no duration: write a whole number with ms, s, m, h or d, such as 30s")
     };
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit())
-        .ok_or_else(expected)?;
+    let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(expected)?;
     let (number, unit) = text.split_at(digits);
-    let (_, scale) = UNITS
-        .iter()
-        .find(|(name, _)| *name == unit)
-        .ok_or_else(expected)?;
+    let (_, scale) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(expected)?;
     let number: u64 = number.parse().map_err(|_| expected())?;
-    number
-        .checked_mul(*scale)
-        .map(Duration::from_millis)
-        .ok_or_else(expected)
+    number.checked_mul(*scale).map(Duration::from_millis).ok_or_else(expected)
 }
 
 /// Writes a duration in its largest whole unit; what is below a millisecond is cut off.

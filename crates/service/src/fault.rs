@@ -30,11 +30,7 @@ pub struct Faults(pub(crate) Vec<Fault>);
 impl Faults {
     /// Adds one, with the full path of the setting and the constraint that it breaks.
     pub fn add(&mut self, place: impl Into<String>, problem: impl Into<String>) {
-        self.0.push(Fault {
-            place: place.into(),
-            origin: String::new(),
-            problem: problem.into(),
-        });
+        self.0.push(Fault { place: place.into(), origin: String::new(), problem: problem.into() });
     }
 
     /// Adds one unless `holds`.
@@ -71,9 +67,7 @@ impl fmt::Display for ConfigError {
             [one] => write!(f, "the configuration has a fault: {one}"),
             faults => {
                 write!(f, "the configuration has {} faults:", faults.len())?;
-                faults
-                    .iter()
-                    .try_for_each(|fault| write!(f, "\n  - {fault}"))
+                faults.iter().try_for_each(|fault| write!(f, "\n  - {fault}"))
             }
         }
     }

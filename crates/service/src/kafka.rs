@@ -21,15 +21,8 @@ pub struct KafkaConfig {
 impl KafkaConfig {
     /// Adds what is wrong with it, as far as it can be told without librdkafka.
     pub fn check(&self, faults: &mut Faults) {
-        let named = self
-            .brokers
-            .split(',')
-            .any(|broker| !broker.trim().is_empty());
-        faults.require(
-            named,
-            "kafka.brokers",
-            "missing; set KAFKA_BROKERS=host:port",
-        );
+        let named = self.brokers.split(',').any(|broker| !broker.trim().is_empty());
+        faults.require(named, "kafka.brokers", "missing; set KAFKA_BROKERS=host:port");
     }
 
     /// The properties, their values exposed: for the client alone.

@@ -61,13 +61,7 @@ impl Report {
     /// A report in our own words.
     #[must_use]
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self {
-            exit,
-            message: message.into(),
-            cause: None,
-            is_its_message: false,
-            remedy: None,
-        }
+        Self { exit, message: message.into(), cause: None, is_its_message: false, remedy: None }
     }
 
     /// A report of an error: its message, and its sources as causes.
@@ -78,32 +72,19 @@ impl Report {
         remedy: Option<String>,
     ) -> Self {
         let message = error.to_string();
-        Self {
-            exit,
-            message,
-            cause: Some(Box::new(error)),
-            is_its_message: true,
-            remedy,
-        }
+        Self { exit, message, cause: Some(Box::new(error)), is_its_message: true, remedy }
     }
 
     /// Adds the cause.
     #[must_use]
     pub fn caused_by(self, cause: impl Error + Send + Sync + 'static) -> Self {
-        Self {
-            cause: Some(Box::new(cause)),
-            is_its_message: false,
-            ..self
-        }
+        Self { cause: Some(Box::new(cause)), is_its_message: false, ..self }
     }
 
     /// Adds what to do.
     #[must_use]
     pub fn remedy(self, remedy: impl Into<String>) -> Self {
-        Self {
-            remedy: Some(remedy.into()),
-            ..self
-        }
+        Self { remedy: Some(remedy.into()), ..self }
     }
 
     /// How the program should end.
@@ -188,13 +169,9 @@ mod tests {
 
     #[test]
     fn every_exit_code_is_in_the_help() {
-        for exit in [
-            Exit::Failure,
-            Exit::Config,
-            Exit::Schema,
-            Exit::Unreachable,
-            Exit::Interrupted,
-        ] {
+        for exit in
+            [Exit::Failure, Exit::Config, Exit::Schema, Exit::Unreachable, Exit::Interrupted]
+        {
             let line = format!("\n  {:<5}", exit.code());
             assert!(EXIT_CODES.contains(&line), "{exit:?}");
         }
@@ -206,10 +183,6 @@ mod tests {
         faults.add("relay.lease_ttl", "must be at least 1s");
         let report = Report::from(ConfigError { faults: faults.0 });
         assert_eq!(report.exit(), Exit::Config);
-        assert!(
-            report
-                .to_string()
-                .contains("relay.lease_ttl: must be at least 1s")
-        );
+        assert!(report.to_string().contains("relay.lease_ttl: must be at least 1s"));
     }
 }

@@ -32,10 +32,7 @@ pub enum LogFormat {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self {
-            filter: "info".into(),
-            format: LogFormat::Text,
-        }
+        Self { filter: "info".into(), format: LogFormat::Text }
     }
 }
 
@@ -74,15 +71,8 @@ mod tests {
     #[test]
     fn a_filter_that_is_none_is_a_fault() {
         let mut faults = Faults::default();
-        LogConfig {
-            filter: "info,relay=loud".into(),
-            ..LogConfig::default()
-        }
-        .check(&mut faults);
-        assert!(
-            faults.0[0].to_string().starts_with("log.filter: "),
-            "{faults:?}"
-        );
+        LogConfig { filter: "info,relay=loud".into(), ..LogConfig::default() }.check(&mut faults);
+        assert!(faults.0[0].to_string().starts_with("log.filter: "), "{faults:?}");
         let mut faults = Faults::default();
         LogConfig::default().check(&mut faults);
         assert!(faults.is_empty());

@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use dionysus::Outbox;
 use dionysus_e2e::{
-    History, RelayProcess, Seed, alone, committed, connect, drained, figure, migrated_database, now_ms, read_log,
+    History, RelayProcess, Seed, alone, committed, connect, drained, figure, migrated_database,
+    now_ms, read_log,
 };
 use dionysus_embedded::testing;
 use rand::Rng as _;
@@ -51,11 +52,18 @@ async fn nothing_is_lost_or_inverted_while_the_relay_is_killed_again_and_again()
     ensure!(code == 0, "the relay ended with {code}");
 
     figure(format_args!("{tally:?}"));
-    ensure!(tally.commits > 500 && tally.roll_backs > 50 && tally.early > 100, "too little was written");
+    ensure!(
+        tally.commits > 500 && tally.roll_backs > 50 && tally.early > 100,
+        "too little was written"
+    );
     for (topic, of) in topics(&namespace) {
-        let (committed, log) = (committed(&database.pool, &of).await?, read_log(&brokers, &topic).await?);
+        let (committed, log) =
+            (committed(&database.pool, &of).await?, read_log(&brokers, &topic).await?);
         let verdict = History { committed: &committed, log: &log, faults_ms: &faults_ms }.check();
-        figure(format_args!("{topic}: {} rows, {} records, {} repeated", verdict.committed, verdict.records, verdict.duplicates));
+        figure(format_args!(
+            "{topic}: {} rows, {} records, {} repeated",
+            verdict.committed, verdict.records, verdict.duplicates
+        ));
         verdict.ensure_sound()?;
     }
     Ok(())

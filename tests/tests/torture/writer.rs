@@ -40,7 +40,8 @@ pub(crate) async fn write(outbox: Outbox, mut rng: StdRng, end: Instant) -> Resu
     while Instant::now() < end {
         let plan = Plan::draw(&mut rng);
         tally.early += u32::from(plan.early);
-        let done = if plan.early { early(&outbox, &plan).await } else { staged(&outbox, &plan).await };
+        let done =
+            if plan.early { early(&outbox, &plan).await } else { staged(&outbox, &plan).await };
         match done {
             Ok(()) if plan.commits => tally.commits += 1,
             Ok(()) => tally.roll_backs += 1,
@@ -68,7 +69,11 @@ async fn staged(outbox: &Outbox, plan: &Plan) -> Result<()> {
         }
         sleep(step.pause).await;
     }
-    if plan.commits { tx.commit().await? } else { tx.rollback().await? }
+    if plan.commits {
+        tx.commit().await?
+    } else {
+        tx.rollback().await?
+    }
     Ok(())
 }
 
@@ -107,7 +112,11 @@ async fn early(outbox: &Outbox, plan: &Plan) -> Result<()> {
         }
         sleep(step.pause).await;
     }
-    if plan.commits { tx.commit().await? } else { tx.rollback().await? }
+    if plan.commits {
+        tx.commit().await?
+    } else {
+        tx.rollback().await?
+    }
     outbox.wake_up();
     Ok(())
 }
@@ -122,7 +131,11 @@ async fn early_step(outbox: &Outbox, conn: &mut PgConnection, step: &Step) -> Re
     Ok(stage.write(conn).await?)
 }
 
-async fn stage_in<M: Instance>(stage: &mut Stage, conn: &mut PgConnection, step: &Step) -> Result<()> {
+async fn stage_in<M: Instance>(
+    stage: &mut Stage,
+    conn: &mut PgConnection,
+    step: &Step,
+) -> Result<()> {
     match change::<M>(conn, step).await? {
         None => {}
         Some(Change::Created(it)) => stage.created(&it)?,
@@ -137,11 +150,15 @@ async fn change<M: Instance>(conn: &mut PgConnection, step: &Step) -> Result<Opt
     let table = M::TABLE;
     if step.deletes {
         let deleted = format!("delete from {table} where id = $1 returning *");
-        let deleted = sqlx::query_as(AssertSqlSafe(deleted)).bind(step.id).fetch_optional(conn).await?;
+        let deleted =
+            sqlx::query_as(AssertSqlSafe(deleted)).bind(step.id).fetch_optional(conn).await?;
         return Ok(deleted.map(Change::Destroyed));
     }
-    let updated = format!("update {table} set name = name || '.', revision = revision + 1 where id = $1 returning *");
-    let updated = sqlx::query_as(AssertSqlSafe(updated)).bind(step.id).fetch_optional(&mut *conn).await?;
+    let updated = format!(
+        "update {table} set name = name || '.', revision = revision + 1 where id = $1 returning *"
+    );
+    let updated =
+        sqlx::query_as(AssertSqlSafe(updated)).bind(step.id).fetch_optional(&mut *conn).await?;
     if let Some(updated) = updated {
         return Ok(Some(Change::Updated(updated)));
     }

@@ -31,14 +31,7 @@ pub(super) async fn dry_run(settings: &Settings) -> Result<(), Report> {
     }
     let sql: Vec<String> = missing
         .iter()
-        .map(|m| {
-            format!(
-                "-- {:04} {}\n\n{}\n",
-                m.version,
-                m.description,
-                m.sql.trim_end()
-            )
-        })
+        .map(|m| format!("-- {:04} {}\n\n{}\n", m.version, m.description, m.sql.trim_end()))
         .collect();
     output::print(&sql.join("\n"))
 }

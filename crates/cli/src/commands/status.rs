@@ -30,15 +30,8 @@ fn text(lanes: &[Lane], relays: &[Relay]) -> String {
     let lanes = if lanes.is_empty() {
         "no lanes: no application has registered topics\n".to_owned()
     } else {
-        let mut table = Table::new([
-            "lane",
-            "owner",
-            "epoch",
-            "pending",
-            "oldest",
-            "checkpoint",
-            "cursor",
-        ]);
+        let mut table =
+            Table::new(["lane", "owner", "epoch", "pending", "oldest", "checkpoint", "cursor"]);
         for lane in lanes {
             table.row([
                 lane.topic.clone(),
@@ -48,11 +41,7 @@ fn text(lanes: &[Lane], relays: &[Relay]) -> String {
                 age(lane.oldest_pending_s),
                 lane.checkpoint_age_s
                     .map_or_else(|| "never".into(), |s| format!("{} ago", age(Some(s)))),
-                format!(
-                    "{}{}",
-                    lane.cursor,
-                    if lane.in_window { " (in a window)" } else { "" }
-                ),
+                format!("{}{}", lane.cursor, if lane.in_window { " (in a window)" } else { "" }),
             ]);
         }
         table.to_string()
@@ -105,11 +94,7 @@ fn relay_json(relay: &Relay) -> serde_json::Value {
 }
 
 fn pending(rows: i64) -> String {
-    if rows >= PENDING_COUNTED_MAX {
-        format!("{rows}+")
-    } else {
-        rows.to_string()
-    }
+    if rows >= PENDING_COUNTED_MAX { format!("{rows}+") } else { rows.to_string() }
 }
 
 /// Two digits that matter: `0.4s`, `12s`, `5m`, `3h`, `2d`.
@@ -164,10 +149,7 @@ mod tests {
             lease_s,
             lanes: 1,
         };
-        let shown = text(
-            &[idle, lane()],
-            &[relay("host-1", 9.3), relay("host-2", -30.0)],
-        );
+        let shown = text(&[idle, lane()], &[relay("host-1", 9.3), relay("host-2", -30.0)]);
         assert_eq!(
             shown,
             "\

@@ -69,21 +69,13 @@ pub(super) async fn create(settings: &Settings, wanted: &CreateTopics) -> Result
     let pool = settings.migrated_database().await?;
     let registered = registered(&pool).await?;
     let present = kafka.topics().await.map_err(reports::kafka)?;
-    let primary = missing(
-        registered.iter().map(|topic| (topic.name.clone(), topic)),
-        &present,
-        wanted,
-    );
-    let mut created = kafka
-        .create_topics(&primary)
-        .await
-        .map_err(reports::kafka)?;
+    let primary =
+        missing(registered.iter().map(|topic| (topic.name.clone(), topic)), &present, wanted);
+    let mut created = kafka.create_topics(&primary).await.map_err(reports::kafka)?;
 
     // A twin is read in place of its topic: as many partitions, also where the brokers chose the number.
     let present = kafka.topics().await.map_err(reports::kafka)?;
-    let twins = registered
-        .iter()
-        .filter_map(|topic| Some((twin(topic)?, topic)));
+    let twins = registered.iter().filter_map(|topic| Some((twin(topic)?, topic)));
     let twins: Vec<NewTopic> = missing(twins, &present, wanted)
         .into_iter()
         .map(|twin| NewTopic {
@@ -146,25 +138,16 @@ fn compacted(mut config: BTreeMap<String, String>) -> BTreeMap<String, String> {
 }
 
 fn twin(topic: &Registered) -> Option<String> {
-    topic
-        .genesis_replica
-        .then(|| format!("{}{GENESIS_SUFFIX}", topic.name))
+    topic.genesis_replica.then(|| format!("{}{GENESIS_SUFFIX}", topic.name))
 }
 
 fn partitions_of_primary(twin: &str, present: &BTreeMap<String, TopicInfo>) -> Option<u32> {
-    present
-        .get(twin.strip_suffix(GENESIS_SUFFIX)?)
-        .map(|primary| primary.partitions)
+    present.get(twin.strip_suffix(GENESIS_SUFFIX)?).map(|primary| primary.partitions)
 }
 
 fn models(topic: &Registered) -> Vec<&str> {
-    let models = topic.topology["models"]
-        .as_array()
-        .map_or(&[][..], Vec::as_slice);
-    models
-        .iter()
-        .filter_map(|model| model["model"].as_str())
-        .collect()
+    let models = topic.topology["models"].as_array().map_or(&[][..], Vec::as_slice);
+    models.iter().filter_map(|model| model["model"].as_str()).collect()
 }
 
 #[cfg(test)]
@@ -183,10 +166,7 @@ mod tests {
     #[test]
     fn large_messages_need_a_topic_that_accepts_them() {
         assert!(sized(&registered(998_976)).is_empty());
-        assert_eq!(
-            sized(&registered(5_000_000))["max.message.bytes"],
-            "5016384"
-        );
+        assert_eq!(sized(&registered(5_000_000))["max.message.bytes"], "5016384");
     }
 
     #[test]

@@ -23,7 +23,9 @@ const TABLES: &str = "
     create table rooms (synced_id bigint primary key, synced_updated_at timestamptz, canceled boolean, name text)";
 
 fn mapping(model: &str, table: &str, columns: &[&str]) -> ReplicaMapping {
-    let columns = columns.iter().map(|name| ColumnMapping { attribute: (*name).into(), column: (*name).into() });
+    let columns = columns
+        .iter()
+        .map(|name| ColumnMapping { attribute: (*name).into(), column: (*name).into() });
     ReplicaMapping { columns: columns.collect(), ..ReplicaMapping::new(model, table) }
 }
 
@@ -61,14 +63,21 @@ impl Partition {
         let topics = [(topic.to_owned(), mappings())];
         let route = routes(&database.pool, &topics).await.unwrap().remove(topic).unwrap();
         offsets::load(&database.pool, "g", &[(topic, 0)]).await.unwrap();
-        Self { pool: database.pool.clone(), route, topic, position: offsets::BEGINNING, next_offset: 0 }
+        Self {
+            pool: database.pool.clone(),
+            route,
+            topic,
+            position: offsets::BEGINNING,
+            next_offset: 0,
+        }
     }
 
     /// The next message of the partition.
     fn message(&mut self, payload: &str, order: Option<(i64, i64)>) -> Record {
         let header = |name: &str, value: i64| (name.to_owned(), value.to_string().into_bytes());
-        let headers =
-            order.map(|(v, a)| vec![header("dionysus-version", v), header("dionysus-as-of", a)]).unwrap_or_default();
+        let headers = order
+            .map(|(v, a)| vec![header("dionysus-version", v), header("dionysus-as-of", a)])
+            .unwrap_or_default();
         self.next_offset += 1;
         let payload = Some(payload.as_bytes().to_vec());
         Record { offset: self.next_offset - 1, timestamp_ms: None, key: None, payload, headers }
@@ -158,11 +167,16 @@ async fn an_aggregate_fills_the_replicas_of_its_root_and_its_parts() {
     // The booking goes for good; its parts have events of their own.
     let gone = r#"{"id":1,"canceled_at":"2024-01-16T00:00:00.000Z","links":{"bookings_fees":[11]},"bookings_fees":[{"id":11,"name":"last"}]}"#;
     topic.one(&event("booking_destroyed", "Booking", gone), Some((6, 0))).await;
-    let canceled = rows(&database, "select synced_canceled_at is not null as canceled, name from bookings").await;
+    let canceled =
+        rows(&database, "select synced_canceled_at is not null as canceled, name from bookings")
+            .await;
     assert_eq!(canceled, json!([{ "canceled": true, "name": "b1" }]));
     topic.one(&event("booking_destroyed", "Booking", r#"{"links":{},"id":1}"#), Some((7, 0))).await;
     assert_eq!(names(&database).await, json!([]));
-    assert_eq!(rows(&database, "select name from fees order by synced_id").await, json!([{ "name": "last" }, { "name": "f12" }]));
+    assert_eq!(
+        rows(&database, "select name from fees order by synced_id").await,
+        json!([{ "name": "last" }, { "name": "f12" }])
+    );
 }
 
 #[tokio::test]
@@ -206,30 +220,47 @@ async fn a_zombie_changes_nothing() {
     let database = database().await;
     let mut zombie = Partition::new(&database, "v3_bookings").await;
     let mut owner = Partition::new(&database, "v3_bookings").await;
-    owner.one(&event("booking_created", "Booking", r#"{"id":1,"name":"owner's"}"#), Some((1, 0))).await;
-    let record = zombie.message(&event("booking_updated", "Booking", r#"{"id":1,"name":"zombie's"}"#), Some((9, 0)));
+    owner
+        .one(&event("booking_created", "Booking", r#"{"id":1,"name":"owner's"}"#), Some((1, 0)))
+        .await;
+    let record = zombie.message(
+        &event("booking_updated", "Booking", r#"{"id":1,"name":"zombie's"}"#),
+        Some((9, 0)),
+    );
     let records = [record];
     let batch = fill(&zombie.route, &records).unwrap();
-    let step = Step { group: "g", topic: "v3_bookings", partition: 0, from: offsets::BEGINNING, to: 1 };
+    let step =
+        Step { group: "g", topic: "v3_bookings", partition: 0, from: offsets::BEGINNING, to: 1 };
     let outcome = apply(&zombie.pool, &zombie.route, &step, &batch.rounds).await;
     assert!(matches!(outcome, Err(Failure::Fenced)), "{outcome:?}");
     assert_eq!(names(&database).await, json!([{ "id": 1, "name": "owner's" }]));
-    assert_eq!(rows(&database, "select version from dionysus.guards").await, json!([{ "version": 1 }]));
+    assert_eq!(
+        rows(&database, "select version from dionysus.guards").await,
+        json!([{ "version": 1 }])
+    );
 }
 
 #[tokio::test]
 async fn a_batch_that_fails_takes_no_step() {
     let database = database().await;
     let mut topic = Partition::new(&database, "v3_bookings").await;
-    let good = topic.message(&event("booking_created", "Booking", r#"{"id":1,"name":"a"}"#), Some((1, 0)));
-    let bad = topic.message(&event("booking_created", "Booking", r#"{"id":2,"links":{"account":"x"}}"#), Some((2, 0)));
+    let good =
+        topic.message(&event("booking_created", "Booking", r#"{"id":1,"name":"a"}"#), Some((1, 0)));
+    let bad = topic.message(
+        &event("booking_created", "Booking", r#"{"id":2,"links":{"account":"x"}}"#),
+        Some((2, 0)),
+    );
     let records = [good, bad];
     let batch = fill(&topic.route, &records).unwrap();
-    let step = Step { group: "g", topic: "v3_bookings", partition: 0, from: offsets::BEGINNING, to: 2 };
+    let step =
+        Step { group: "g", topic: "v3_bookings", partition: 0, from: offsets::BEGINNING, to: 2 };
     let outcome = apply(&topic.pool, &topic.route, &step, &batch.rounds).await;
     assert!(matches!(outcome, Err(Failure::Database(_))), "{outcome:?}");
     assert_eq!(names(&database).await, json!([]));
-    assert_eq!(rows(&database, "select next_offset from dionysus.consumer_offsets").await, json!([{ "next_offset": -2 }]));
+    assert_eq!(
+        rows(&database, "select next_offset from dionysus.consumer_offsets").await,
+        json!([{ "next_offset": -2 }])
+    );
     assert_eq!(rows(&database, "select * from dionysus.guards").await, json!([]));
 }
 
@@ -240,36 +271,99 @@ async fn soft_deletes_flags_and_restores_follow_the_gem() {
     let mut version = 0;
     for (name, model, data, expected) in [
         ("booking_created", "Booking", r#"{"id":2,"name":"a"}"#, json!(["a", null])),
-        ("booking_destroyed", "Booking", r#"{"id":2,"name":"gone","canceled_at":"2024-01-15T10:00:01Z"}"#, json!(["gone", "2024-01-15T10:00:01"])),
-        ("booking_updated", "Booking", r#"{"id":2,"name":"still gone","canceled_at":"2024-01-15T10:00:01Z"}"#, json!(["still gone", "2024-01-15T10:00:01"])),
-        ("booking_updated", "Booking", r#"{"id":2,"name":"back","canceled_at":null}"#, json!(["back", null])),
-        ("booking_destroyed", "Booking", r#"{"id":2,"canceled_at":"2024-01-15T10:00:02Z"}"#, json!(["back", "2024-01-15T10:00:02"])),
-        ("booking_updated", "Booking", r#"{"id":2,"name":"restored, no key"}"#, json!(["restored, no key", null])),
-        ("booking_destroyed", "Booking", r#"{"id":2,"name":"alive","canceled_at":null}"#, json!(["alive", null])),
+        (
+            "booking_destroyed",
+            "Booking",
+            r#"{"id":2,"name":"gone","canceled_at":"2024-01-15T10:00:01Z"}"#,
+            json!(["gone", "2024-01-15T10:00:01"]),
+        ),
+        (
+            "booking_updated",
+            "Booking",
+            r#"{"id":2,"name":"still gone","canceled_at":"2024-01-15T10:00:01Z"}"#,
+            json!(["still gone", "2024-01-15T10:00:01"]),
+        ),
+        (
+            "booking_updated",
+            "Booking",
+            r#"{"id":2,"name":"back","canceled_at":null}"#,
+            json!(["back", null]),
+        ),
+        (
+            "booking_destroyed",
+            "Booking",
+            r#"{"id":2,"canceled_at":"2024-01-15T10:00:02Z"}"#,
+            json!(["back", "2024-01-15T10:00:02"]),
+        ),
+        (
+            "booking_updated",
+            "Booking",
+            r#"{"id":2,"name":"restored, no key"}"#,
+            json!(["restored, no key", null]),
+        ),
+        (
+            "booking_destroyed",
+            "Booking",
+            r#"{"id":2,"name":"alive","canceled_at":null}"#,
+            json!(["alive", null]),
+        ),
         ("room_created", "Room", r#"{"id":2,"name":"r"}"#, json!(["r", null])),
         ("room_destroyed", "Room", r#"{"links":{},"id":2}"#, json!(["r", true])),
-        ("room_updated", "Room", r#"{"id":2,"name":"still flagged"}"#, json!(["still flagged", true])),
-        ("room_created", "Room", r#"{"id":2,"name":"visible again"}"#, json!(["visible again", false])),
-        ("room_destroyed", "Room", r#"{"id":2,"canceled_at":"2024-01-15T10:00:02Z"}"#, json!(["visible again", true])),
+        (
+            "room_updated",
+            "Room",
+            r#"{"id":2,"name":"still flagged"}"#,
+            json!(["still flagged", true]),
+        ),
+        (
+            "room_created",
+            "Room",
+            r#"{"id":2,"name":"visible again"}"#,
+            json!(["visible again", false]),
+        ),
+        (
+            "room_destroyed",
+            "Room",
+            r#"{"id":2,"canceled_at":"2024-01-15T10:00:02Z"}"#,
+            json!(["visible again", true]),
+        ),
     ] {
         version += 1;
         topic.one(&event(name, model, data), Some((version, 0))).await;
         let found = match model {
-            "Booking" => rows(&database, "select jsonb_build_array(name, synced_canceled_at) as row from bookings").await,
-            _ => rows(&database, "select jsonb_build_array(name, canceled) as row from rooms").await,
+            "Booking" => {
+                rows(
+                    &database,
+                    "select jsonb_build_array(name, synced_canceled_at) as row from bookings",
+                )
+                .await
+            }
+            _ => {
+                rows(&database, "select jsonb_build_array(name, canceled) as row from rooms").await
+            }
         };
         assert_eq!(found[0]["row"], expected, "{name} {data}");
     }
     // Never seen: appears in its soft-deleted form, or not at all.
     topic.one(&event("room_destroyed", "Room", r#"{"links":{},"id":11}"#), Some((20, 0))).await;
-    topic.one(&event("booking_destroyed", "Booking", r#"{"links":{},"id":11}"#), Some((21, 0))).await;
-    assert_eq!(rows(&database, "select canceled from rooms where synced_id = 11").await, json!([{ "canceled": true }]));
+    topic
+        .one(&event("booking_destroyed", "Booking", r#"{"links":{},"id":11}"#), Some((21, 0)))
+        .await;
+    assert_eq!(
+        rows(&database, "select canceled from rooms where synced_id = 11").await,
+        json!([{ "canceled": true }])
+    );
     assert_eq!(rows(&database, "select 1 from bookings where synced_id = 11").await, json!([]));
 }
 
 fn timed(event_kind: &str, name: &str, second: Option<u32>) -> String {
-    let time = second.map_or_else(String::new, |s| format!(r#","updated_at":"2024-01-15T10:00:{s:02}.000Z""#));
-    event(&format!("booking_{event_kind}"), "Booking", &format!(r#"{{"id":1,"name":"{name}"{time}}}"#))
+    let time = second
+        .map_or_else(String::new, |s| format!(r#","updated_at":"2024-01-15T10:00:{s:02}.000Z""#));
+    event(
+        &format!("booking_{event_kind}"),
+        "Booking",
+        &format!(r#"{{"id":1,"name":"{name}"{time}}}"#),
+    )
 }
 
 const GONE: &str = r#"{"message":[{"event":"booking_destroyed","model_name":"Booking","data":[{"links":{},"id":1}]}]}"#;
@@ -289,11 +383,36 @@ async fn every_cell_of_the_guards_table_holds() {
         (vec![(timed("created", "old", Some(5)), None)], upsert(None), None, true),
         (vec![(timed("created", "old", None), None)], upsert(Some(1)), None, true),
         // Unversioned, deleted.
-        (vec![(timed("created", "old", Some(5)), None), (GONE.into(), None)], upsert(Some(1)), v(1), true),
-        (vec![(timed("created", "old", Some(5)), None), (GONE.into(), None)], upsert(Some(5)), None, false),
-        (vec![(timed("created", "old", Some(5)), None), (GONE.into(), None)], upsert(Some(6)), None, true),
-        (vec![(timed("created", "old", Some(5)), None), (GONE.into(), None)], upsert(None), None, false),
-        (vec![(timed("created", "old", Some(5)), None), (GONE.into(), None)], timed("created", "new", None), None, true),
+        (
+            vec![(timed("created", "old", Some(5)), None), (GONE.into(), None)],
+            upsert(Some(1)),
+            v(1),
+            true,
+        ),
+        (
+            vec![(timed("created", "old", Some(5)), None), (GONE.into(), None)],
+            upsert(Some(5)),
+            None,
+            false,
+        ),
+        (
+            vec![(timed("created", "old", Some(5)), None), (GONE.into(), None)],
+            upsert(Some(6)),
+            None,
+            true,
+        ),
+        (
+            vec![(timed("created", "old", Some(5)), None), (GONE.into(), None)],
+            upsert(None),
+            None,
+            false,
+        ),
+        (
+            vec![(timed("created", "old", Some(5)), None), (GONE.into(), None)],
+            timed("created", "new", None),
+            None,
+            true,
+        ),
         (vec![(GONE.into(), None)], upsert(Some(5)), None, false),
         (vec![(GONE.into(), None)], timed("created", "new", Some(5)), None, true),
         // Versioned, live.
@@ -339,7 +458,10 @@ async fn models_that_share_a_table_share_its_guards() {
     let route = routes(&database.pool, &topics).await.unwrap().remove("t").unwrap();
     let mut topic = Partition { route, ..Partition::new(&database, "t").await };
     topic.one(&event("fee_updated", "Fee", r#"{"id":1,"name":"fee"}"#), Some((5, 0))).await;
-    assert_eq!(topic.one(&event("tax_updated", "Tax", r#"{"id":1,"name":"tax"}"#), Some((4, 0))).await, STALE);
+    assert_eq!(
+        topic.one(&event("tax_updated", "Tax", r#"{"id":1,"name":"tax"}"#), Some((4, 0))).await,
+        STALE
+    );
     let both = [
         topic.message(&event("tax_updated", "Tax", r#"{"id":1,"name":"tax"}"#), Some((6, 0))),
         topic.message(&event("fee_updated", "Fee", r#"{"id":1,"name":"last"}"#), Some((7, 0))),
@@ -368,9 +490,12 @@ fn payload(saying: &Saying, version: usize) -> String {
         return event("booking_destroyed", "Booking", &format!(r#"{{"links":{{}},"id":{id}}}"#));
     }
     let ids: Vec<String> = saying.fees.iter().map(u8::to_string).collect();
-    let fees: Vec<String> = ids.iter().map(|id| format!(r#"{{"id":{id},"name":"{version}"}}"#)).collect();
+    let fees: Vec<String> =
+        ids.iter().map(|id| format!(r#"{{"id":{id},"name":"{version}"}}"#)).collect();
     let (ids, fees) = (ids.join(","), fees.join(","));
-    let data = format!(r#"{{"id":{id},"name":"{version}","links":{{"bookings_fees":[{ids}]}},"bookings_fees":[{fees}]}}"#);
+    let data = format!(
+        r#"{{"id":{id},"name":"{version}","links":{{"bookings_fees":[{ids}]}},"bookings_fees":[{fees}]}}"#
+    );
     event(&format!("booking_{}", saying.kind), "Booking", &data)
 }
 
@@ -386,17 +511,25 @@ fn truth(sayings: &[Saying]) -> (Value, Value) {
         fees.extend(saying.fees.iter().map(|id| (*id, version)));
     }
     let rows = |rows: BTreeMap<u8, usize>| {
-        rows.into_iter().map(|(id, version)| json!({ "id": id, "name": version.to_string() })).collect()
+        rows.into_iter()
+            .map(|(id, version)| json!({ "id": id, "name": version.to_string() }))
+            .collect()
     };
     (Value::Array(rows(bookings)), Value::Array(rows(fees)))
 }
 
 async fn state(database: &Database) -> (Value, Value) {
-    (names(database).await, rows(database, "select synced_id as id, name from fees order by synced_id").await)
+    (
+        names(database).await,
+        rows(database, "select synced_id as id, name from fees order by synced_id").await,
+    )
 }
 
 async fn emptied(database: &Database) {
-    sqlx::raw_sql("truncate bookings, fees, dionysus.guards, dionysus.consumer_offsets").execute(&database.pool).await.unwrap();
+    sqlx::raw_sql("truncate bookings, fees, dionysus.guards, dionysus.consumer_offsets")
+        .execute(&database.pool)
+        .await
+        .unwrap();
 }
 
 /// Runs an async property on generated cases; a failing case is printed whole.
@@ -406,7 +539,11 @@ where
 {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let database = runtime.block_on(database());
-    let mut runner = TestRunner::new(ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() });
+    let mut runner = TestRunner::new(ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
     let outcome = runner.run(strategy, |value| {
         runtime.block_on(async {
             emptied(&database).await;
@@ -427,7 +564,9 @@ fn batches_of_any_size_end_as_the_last_records_say() {
         let records: Vec<Record> = sayings
             .iter()
             .enumerate()
-            .map(|(i, saying)| topic.message(&payload(saying, i + 1), Some((i64::try_from(i).unwrap() + 1, 0))))
+            .map(|(i, saying)| {
+                topic.message(&payload(saying, i + 1), Some((i64::try_from(i).unwrap() + 1, 0)))
+            })
             .collect();
         let mut rest = records.as_slice();
         for size in sizes {
@@ -441,12 +580,22 @@ fn batches_of_any_size_end_as_the_last_records_say() {
 
 #[test]
 fn messages_that_come_by_two_topics_in_any_order_end_the_same() {
-    let strategy = (sayings(), proptest::collection::vec(any::<bool>(), 30), proptest::collection::vec(any::<usize>(), 30));
+    let strategy = (
+        sayings(),
+        proptest::collection::vec(any::<bool>(), 30),
+        proptest::collection::vec(any::<usize>(), 30),
+    );
     property(60, &strategy, async |database, (sayings, sides, order)| {
-        let mut topics = [Partition::new(database, "v3_bookings").await, Partition::new(database, "v3_bookings_genesis").await];
+        let mut topics = [
+            Partition::new(database, "v3_bookings").await,
+            Partition::new(database, "v3_bookings_genesis").await,
+        ];
         // Some come by both.
-        let mut work: Vec<(usize, usize)> = (0..sayings.len()).map(|i| (i, usize::from(sides[i]))).collect();
-        work.extend((0..sayings.len()).filter(|i| order[*i] % 3 == 0).map(|i| (i, usize::from(!sides[i]))));
+        let mut work: Vec<(usize, usize)> =
+            (0..sayings.len()).map(|i| (i, usize::from(sides[i]))).collect();
+        work.extend(
+            (0..sayings.len()).filter(|i| order[*i] % 3 == 0).map(|i| (i, usize::from(!sides[i]))),
+        );
         work.sort_by_key(|(i, side)| order[*i].rotate_left(u32::try_from(*side).unwrap()));
         for (i, side) in work {
             let message = payload(&sayings[i], i + 1);
@@ -492,7 +641,9 @@ async fn partitions_that_write_the_same_rows_at_once_end_the_same() {
         task.await.unwrap();
     }
     let newest = |ids: usize| -> Vec<Value> {
-        (0..ids).map(|id| json!({ "id": id, "name": (last - (last - id) % ids).to_string() })).collect()
+        (0..ids)
+            .map(|id| json!({ "id": id, "name": (last - (last - id) % ids).to_string() }))
+            .collect()
     };
     assert_eq!(state(&database).await, (Value::Array(newest(7)), Value::Array(newest(5))));
 }
@@ -506,14 +657,21 @@ async fn the_number_of_statements_does_not_depend_on_the_number_of_messages() {
         let mut records = Vec::new();
         for n in 0..size {
             let version = Some((i64::from(n) + 1, 0));
-            let data = format!(r#"{{"id":{n},"name":"x","links":{{"bookings_fees":[{n}]}},"bookings_fees":[{{"id":{n},"name":"y"}}]}}"#);
+            let data = format!(
+                r#"{{"id":{n},"name":"x","links":{{"bookings_fees":[{n}]}},"bookings_fees":[{{"id":{n},"name":"y"}}]}}"#
+            );
             records.push(topic.message(&event("booking_updated", "Booking", &data), version));
-            records.push(topic.message(&event("room_updated", "Room", &format!(r#"{{"id":{n},"name":"x"}}"#)), version));
+            records.push(topic.message(
+                &event("room_updated", "Room", &format!(r#"{{"id":{n},"name":"x"}}"#)),
+                version,
+            ));
             let gone = format!(r#"{{"links":{{}},"id":{}}}"#, n + 1_000_000);
             records.push(topic.message(&event("booking_destroyed", "Booking", &gone), version));
         }
         let statements = Arc::new(AtomicUsize::new(0));
-        let counting = tracing::dispatcher::set_default(&tracing::Dispatch::new(Statements(Arc::clone(&statements))));
+        let counting = tracing::dispatcher::set_default(&tracing::Dispatch::new(Statements(
+            Arc::clone(&statements),
+        )));
         let applied = topic.apply(&records).await;
         drop(counting);
         assert_eq!(applied.applied, 4 * u64::from(u32::try_from(size).unwrap()));

@@ -56,7 +56,10 @@ impl<'a> Canonical<'a> {
             None | Some("null") => Object::default(),
             Some(text) => serde_json::from_str(text).map_err(|_| Malformed::link("links"))?,
         };
-        let mut record = Self { attributes: Attributes(Vec::with_capacity(object.0.len() + links.0.len())), ..Self::default() };
+        let mut record = Self {
+            attributes: Attributes(Vec::with_capacity(object.0.len() + links.0.len())),
+            ..Self::default()
+        };
         for (name, link) in &links.0 {
             record.link(&object, name, link, depth)?;
         }
@@ -71,7 +74,8 @@ impl<'a> Canonical<'a> {
             }
         }
         for (name, value) in object.0 {
-            let reserved = matches!(&*name, "links" | "id" | "created_at" | "updated_at" | "canceled_at");
+            let reserved =
+                matches!(&*name, "links" | "id" | "created_at" | "updated_at" | "canceled_at");
             if !reserved && links.get(&name).is_none() {
                 record.attributes.set(name, value);
             }
@@ -79,7 +83,13 @@ impl<'a> Canonical<'a> {
         Ok(record)
     }
 
-    fn link(&mut self, object: &Object<'a>, name: &str, link: &'a str, depth: usize) -> Result<(), Malformed> {
+    fn link(
+        &mut self,
+        object: &Object<'a>,
+        name: &str,
+        link: &'a str,
+        depth: usize,
+    ) -> Result<(), Malformed> {
         let malformed = |_| Malformed::link(name);
         let sideload = object.get(name).filter(|value| *value != "null");
         match link.as_bytes().first() {
@@ -87,8 +97,12 @@ impl<'a> Canonical<'a> {
                 self.attributes.set(format!("synced_{}_ids", singular(name)).into(), link);
                 let children = sideload
                     .map(|text| {
-                        let items: Vec<Object<'a>> = serde_json::from_str(text).map_err(malformed)?;
-                        items.into_iter().map(|item| Self::at_depth(item, depth + 1)).collect::<Result<Vec<_>, _>>()
+                        let items: Vec<Object<'a>> =
+                            serde_json::from_str(text).map_err(malformed)?;
+                        items
+                            .into_iter()
+                            .map(|item| Self::at_depth(item, depth + 1))
+                            .collect::<Result<Vec<_>, _>>()
                     })
                     .transpose()?;
                 self.has_many.push((name.to_owned().into(), children));
@@ -96,7 +110,8 @@ impl<'a> Canonical<'a> {
             Some(b'{') => {
                 let target: Object<'a> = serde_json::from_str(link).map_err(malformed)?;
                 let kind = target.get("type");
-                self.attributes.set(format!("synced_{name}_id").into(), target.get("id").unwrap_or("null"));
+                self.attributes
+                    .set(format!("synced_{name}_id").into(), target.get("id").unwrap_or("null"));
                 self.attributes.set(format!("synced_{name}_type").into(), kind.unwrap_or("null"));
                 let model = kind.and_then(text).unwrap_or_else(|| name.to_owned().into());
                 self.has_one.push((model, Self::child(sideload, name, depth)?));
@@ -109,7 +124,11 @@ impl<'a> Canonical<'a> {
         Ok(())
     }
 
-    fn child(sideload: Option<&'a str>, name: &str, depth: usize) -> Result<Option<Self>, Malformed> {
+    fn child(
+        sideload: Option<&'a str>,
+        name: &str,
+        depth: usize,
+    ) -> Result<Option<Self>, Malformed> {
         let Some(text) = sideload else { return Ok(None) };
         let object = serde_json::from_str(text).map_err(|_| Malformed::link(name))?;
         Self::at_depth(object, depth + 1).map(Some)
@@ -138,10 +157,18 @@ fn shown(record: &Canonical<'_>) -> serde_json::Value {
     let has_many: Vec<_> = record
         .has_many
         .iter()
-        .map(|(name, children)| serde_json::json!([name, children.as_ref().map(|c| c.iter().map(shown).collect::<Vec<_>>())]))
+        .map(|(name, children)| {
+            serde_json::json!([
+                name,
+                children.as_ref().map(|c| c.iter().map(shown).collect::<Vec<_>>())
+            ])
+        })
         .collect();
-    let has_one: Vec<_> =
-        record.has_one.iter().map(|(name, child)| serde_json::json!([name, child.as_ref().map(shown)])).collect();
+    let has_one: Vec<_> = record
+        .has_one
+        .iter()
+        .map(|(name, child)| serde_json::json!([name, child.as_ref().map(shown)]))
+        .collect();
     serde_json::json!({ "attributes": attributes, "has_many": has_many, "has_one": has_one })
 }
 
@@ -175,7 +202,10 @@ mod tests {
     #[test]
     fn times_are_set_only_when_they_are_there() {
         let record = canonical(r#"{"id":1,"canceled_at":null}"#);
-        assert_eq!(record["attributes"], serde_json::json!({ "synced_id": 1, "synced_canceled_at": null }));
+        assert_eq!(
+            record["attributes"],
+            serde_json::json!({ "synced_id": 1, "synced_canceled_at": null })
+        );
     }
 
     #[test]
@@ -191,12 +221,16 @@ mod tests {
         assert_eq!(record["has_many"], serde_json::json!([]));
         let sideloaded = canonical(r#"{"id":1,"links":{"fees":[2]},"fees":[]}"#);
         assert_eq!(sideloaded["has_many"], serde_json::json!([["fees", []]]));
-        assert_eq!(sideloaded["attributes"], serde_json::json!({ "synced_fee_ids": [2], "synced_id": 1 }));
+        assert_eq!(
+            sideloaded["attributes"],
+            serde_json::json!({ "synced_fee_ids": [2], "synced_id": 1 })
+        );
     }
 
     #[test]
     fn a_number_keeps_all_its_digits() {
-        let object: Object<'_> = serde_json::from_str(r#"{"id":1,"total":12345678901234567890123.4500}"#).unwrap();
+        let object: Object<'_> =
+            serde_json::from_str(r#"{"id":1,"total":12345678901234567890123.4500}"#).unwrap();
         let record = Canonical::of(object).unwrap();
         assert_eq!(record.attributes.get("total"), Some("12345678901234567890123.4500"));
     }

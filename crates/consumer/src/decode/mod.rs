@@ -79,7 +79,10 @@ mod tests {
             timestamp_ms: None,
             key: None,
             payload: payload.map(|text| text.as_bytes().to_vec()),
-            headers: headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect(),
+            headers: headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
+                .collect(),
         }
     }
 
@@ -132,11 +135,15 @@ mod tests {
 
     #[test]
     fn the_headers_order_a_message() {
-        let order = |headers: &[(&str, &str)]| decode(&record(None, headers)).map(|message| message.order);
+        let order =
+            |headers: &[(&str, &str)]| decode(&record(None, headers)).map(|message| message.order);
         let versioned = |version, as_of| Order::Versioned(Version(version), AsOf(as_of));
         assert_eq!(order(&[]).unwrap(), Order::Unversioned);
         assert_eq!(order(&[("dionysus-version", "5")]).unwrap(), versioned(5, 0));
-        assert_eq!(order(&[("dionysus-version", "0"), ("dionysus-as-of", "7")]).unwrap(), versioned(0, 7));
+        assert_eq!(
+            order(&[("dionysus-version", "0"), ("dionysus-as-of", "7")]).unwrap(),
+            versioned(0, 7)
+        );
         assert_eq!(order(&[("dionysus-version", "0")]).unwrap(), Order::Unversioned);
         for wrong in ["", "-1", "5.0", "x", "9223372036854775808"] {
             assert!(order(&[("dionysus-version", wrong)]).is_err(), "{wrong:?}");
@@ -151,7 +158,9 @@ mod tests {
             for _ in 0..levels {
                 data = format!(r#"{{"id":1,"links":{{"fee":1}},"fee":{data}}}"#);
             }
-            format!(r#"{{"message":[{{"event":"fee_created","model_name":"Fee","data":[{data}]}}]}}"#)
+            format!(
+                r#"{{"message":[{{"event":"fee_created","model_name":"Fee","data":[{data}]}}]}}"#
+            )
         };
         assert!(decode(&record(Some(&nested(canonical::DEPTH_MAX)), &[])).is_ok());
         let record = record(Some(&nested(canonical::DEPTH_MAX + 1)), &[]);

@@ -34,8 +34,18 @@ fn matches(name: &str, rule: &str) -> Option<usize> {
     fits.then_some(ending.len())
 }
 
-const UNCOUNTABLE: &[&str] =
-    &["equipment", "information", "rice", "money", "species", "series", "fish", "sheep", "jeans", "police"];
+const UNCOUNTABLE: &[&str] = &[
+    "equipment",
+    "information",
+    "rice",
+    "money",
+    "species",
+    "series",
+    "fish",
+    "sheep",
+    "jeans",
+    "police",
+];
 
 /// The rules of `ActiveSupport` 7.1, those that it tries first on top: (plural ending, what replaces it).
 const RULES: &[(&str, &str)] = &[

@@ -28,10 +28,17 @@ fn change(plan: Plan, mark: &str) -> Change<'_> {
         slot: 0,
         id: plan.id.to_string().into(),
         order: plan.order,
-        action: if removes { Action::Remove } else { Action::Write { restores: false, flags: false } },
+        action: if removes {
+            Action::Remove
+        } else {
+            Action::Write { restores: false, flags: false }
+        },
         is_root: true,
         kind: plan.kind,
-        time: plan.time.filter(|_| unversioned).map(|micros| Time { text: micros.to_string().into(), micros: Some(micros) }),
+        time: plan
+            .time
+            .filter(|_| unversioned)
+            .map(|micros| Time { text: micros.to_string().into(), micros: Some(micros) }),
         local: plan.time.filter(|_| unversioned && plan.sets_time),
         revives: plan.kind == EventKind::Created,
         attributes: Attributes(vec![("mark".into(), mark)]),
@@ -68,7 +75,9 @@ impl State {
                 (Some(time), Some(remembered)) => time > remembered,
                 _ => change.revives,
             },
-            Order::Unversioned => !matches!((micros, local), (Some(time), Some(local)) if time < local),
+            Order::Unversioned => {
+                !matches!((micros, local), (Some(time), Some(local)) if time < local)
+            }
         };
         if !admitted {
             return;
@@ -87,17 +96,27 @@ impl State {
     }
 }
 
-fn apply_all<'a>(changes: impl IntoIterator<Item = Change<'a>>, states: &mut HashMap<String, State>) {
+fn apply_all<'a>(
+    changes: impl IntoIterator<Item = Change<'a>>,
+    states: &mut HashMap<String, State>,
+) {
     for change in changes {
         states.entry(change.id.clone().into_owned()).or_default().apply(&change);
     }
 }
 
 fn plans(order: impl Strategy<Value = Order> + 'static) -> impl Strategy<Value = Vec<Vec<Plan>>> {
-    let kind = prop_oneof![Just(EventKind::Created), Just(EventKind::Updated), Just(EventKind::Destroyed)];
-    let plan = (0..3u8, order, kind, any::<bool>(), proptest::option::of(0..6i64), any::<bool>()).prop_map(
-        |(id, order, kind, hard, time, sets_time)| Plan { id, order, kind, hard, time, sets_time },
-    );
+    let kind =
+        prop_oneof![Just(EventKind::Created), Just(EventKind::Updated), Just(EventKind::Destroyed)];
+    let plan = (0..3u8, order, kind, any::<bool>(), proptest::option::of(0..6i64), any::<bool>())
+        .prop_map(|(id, order, kind, hard, time, sets_time)| Plan {
+            id,
+            order,
+            kind,
+            hard,
+            time,
+            sets_time,
+        });
     // Messages of one or several records.
     proptest::collection::vec(proptest::collection::vec(plan, 1..4), 0..20)
 }
@@ -107,13 +126,21 @@ fn versioned() -> impl Strategy<Value = Order> {
 }
 
 /// Folds the messages into as many batches as it takes and applies these; asserts what a batch must be.
-fn folded(messages: &[Vec<Plan>], marks: &[String], before: &HashMap<String, State>) -> HashMap<String, State> {
+fn folded(
+    messages: &[Vec<Plan>],
+    marks: &[String],
+    before: &HashMap<String, State>,
+) -> HashMap<String, State> {
     let mut states = before.clone();
     let mut fold = Fold::default();
     let finish = |fold: Fold<'_>, states: &mut HashMap<String, State>| {
         for round in fold.rounds() {
             let changes = round.sorted();
-            assert!(changes.windows(2).all(|pair| (pair[0].slot, &pair[0].id) < (pair[1].slot, &pair[1].id)));
+            assert!(
+                changes
+                    .windows(2)
+                    .all(|pair| (pair[0].slot, &pair[0].id) < (pair[1].slot, &pair[1].id))
+            );
             apply_all(changes, states);
         }
     };
@@ -171,7 +198,14 @@ proptest! {
 }
 
 fn plan(version: i64, kind: EventKind) -> Plan {
-    Plan { id: 1, order: Order::Versioned(Version(version), AsOf(0)), kind, hard: true, time: None, sets_time: false }
+    Plan {
+        id: 1,
+        order: Order::Versioned(Version(version), AsOf(0)),
+        kind,
+        hard: true,
+        time: None,
+        sets_time: false,
+    }
 }
 
 #[test]
@@ -199,7 +233,9 @@ fn a_second_life_ends_the_batch() {
 #[test]
 fn a_message_that_meets_itself_brings_its_rounds_and_ends_the_batch() {
     let mut fold = Fold::default();
-    let both = || vec![change(plan(2, EventKind::Destroyed), "x"), change(plan(3, EventKind::Created), "x")];
+    let both = || {
+        vec![change(plan(2, EventKind::Destroyed), "x"), change(plan(3, EventKind::Created), "x")]
+    };
     fold.push(both()).unwrap();
     assert!(fold.push(both()).is_err());
     assert_eq!(fold.rounds().len(), 2);
@@ -208,6 +244,10 @@ fn a_message_that_meets_itself_brings_its_rounds_and_ends_the_batch() {
 #[test]
 fn a_message_without_changes_never_ends_a_batch() {
     let mut fold = Fold::default();
-    fold.push(vec![change(plan(2, EventKind::Destroyed), "x"), change(plan(3, EventKind::Created), "x")]).unwrap();
+    fold.push(vec![
+        change(plan(2, EventKind::Destroyed), "x"),
+        change(plan(3, EventKind::Created), "x"),
+    ])
+    .unwrap();
     fold.push(Vec::new()).unwrap();
 }

@@ -7,7 +7,12 @@ use crate::support::{Message, event, updated, within, world};
 /// The partitions of two keys, in a topic of two partitions.
 async fn two_partitions() -> (&'static str, &'static str) {
     let of = |key: &str| dionysus_core::partition_of(key, 2);
-    let find = |partition| ["1", "2", "3", "4", "5", "6", "7", "8"].into_iter().find(|key| of(key) == partition).unwrap();
+    let find = |partition| {
+        ["1", "2", "3", "4", "5", "6", "7", "8"]
+            .into_iter()
+            .find(|key| of(key) == partition)
+            .unwrap()
+    };
     (find(0), find(1))
 }
 
@@ -27,18 +32,22 @@ async fn a_malformed_message_stops_its_partition_alone_until_it_is_skipped() {
         ])
         .await;
     let consumer = world.run();
-    let fault = within(consumer.progress.faulted(&world.topic, 0)).await.unwrap();
+    let fault = within("fault", consumer.progress.faulted(&world.topic, 0)).await.unwrap();
     consumer.applied(&world.topic, 1, 1).await;
     assert_eq!(world.names().await, [(1, "before".into()), (2, "elsewhere".into())]);
     assert!(fault.contains(&format!("{}[0]@1", world.topic)), "{fault}");
     assert!(!fault.contains("hunter2"), "{fault}");
 
     // The remedy is a statement, and it is what the fault says.
-    let statement = fault[fault.find("update dionysus").unwrap()..].trim_end_matches(')').to_owned();
+    let statement =
+        fault[fault.find("update dionysus").unwrap()..].trim_end_matches(')').to_owned();
     sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&world.database.pool).await.unwrap();
     consumer.applied(&world.topic, 0, 3).await;
     assert_eq!(world.names().await, [(1, "after".into()), (2, "elsewhere".into())]);
-    assert_eq!(consumer.progress.partitions().values().filter(|place| place.fault.is_some()).count(), 0);
+    assert_eq!(
+        consumer.progress.partitions().values().filter(|place| place.fault.is_some()).count(),
+        0
+    );
     consumer.stop().await;
 }
 
@@ -50,13 +59,16 @@ async fn a_message_that_cannot_be_written_is_found_among_many_and_named() {
     messages[70] = (event("rental_updated", &bad), Some(71), "1");
     world.publish(&messages).await;
     let consumer = world.run();
-    let fault = within(consumer.progress.faulted(&world.topic, 0)).await.unwrap();
+    let fault = within("fault", consumer.progress.faulted(&world.topic, 0)).await.unwrap();
     assert!(fault.contains(&format!("{}[0]@70", world.topic)), "{fault}");
     assert!(fault.contains("SQLSTATE 22P02"), "{fault}");
     assert!(!fault.contains("hunter2"), "{fault}");
     assert_eq!(world.names().await.len(), 70, "everything before it is applied");
 
-    sqlx::raw_sql("alter table rentals alter column account_id type text").execute(&world.database.pool).await.unwrap();
+    sqlx::raw_sql("alter table rentals alter column account_id type text")
+        .execute(&world.database.pool)
+        .await
+        .unwrap();
     // The types of columns are looked up at the start.
     consumer.stop().await;
     let consumer = world.run();
@@ -68,18 +80,21 @@ async fn a_message_that_cannot_be_written_is_found_among_many_and_named() {
 async fn an_offset_outside_the_log_is_an_error_that_names_genesis() {
     let world = world(1).await;
     world.publish(&[updated(1, "a", 1)]).await;
-    sqlx::query("insert into dionysus.consumer_offsets values ('g', $1, 0, 99)")
+    sqlx::query("insert into dionysus.consumer_offsets values ($1, $1, 0, 99)")
         .bind(&world.topic)
         .execute(&world.database.pool)
         .await
         .unwrap();
     let consumer = world.run();
-    let fault = within(consumer.progress.faulted(&world.topic, 0)).await.unwrap();
+    let fault = within("fault", consumer.progress.faulted(&world.topic, 0)).await.unwrap();
     assert!(fault.contains("outside the log"), "{fault}");
     assert!(fault.contains("genesis"), "{fault}");
     assert_eq!(world.names().await, []);
     // It is looked at again: no restart is needed.
-    sqlx::query("delete from dionysus.consumer_offsets").execute(&world.database.pool).await.unwrap();
+    sqlx::query("delete from dionysus.consumer_offsets")
+        .execute(&world.database.pool)
+        .await
+        .unwrap();
     consumer.applied(&world.topic, 0, 1).await;
     consumer.stop().await;
 }

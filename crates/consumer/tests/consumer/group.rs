@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use crate::support::{event, updated, world};
+use crate::support::{event, updated, within, world};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_reach_the_replica_and_a_restart_goes_on_behind_them() {
@@ -14,7 +14,12 @@ async fn messages_reach_the_replica_and_a_restart_goes_on_behind_them() {
     first.applied(&world.topic, 0, 2).await;
     assert_eq!(world.names().await, [(1, "a".into()), (2, "b".into())]);
 
-    world.publish(&[updated(1, "c", 3), (event("rental_destroyed", &json!({ "links": {}, "id": 2 })), Some(4), "1")]).await;
+    world
+        .publish(&[
+            updated(1, "c", 3),
+            (event("rental_destroyed", &json!({ "links": {}, "id": 2 })), Some(4), "1"),
+        ])
+        .await;
     first.applied(&world.topic, 0, 4).await;
     assert_eq!(world.names().await, [(1, "c".into())]);
     let report = first.stop().await;
@@ -51,14 +56,20 @@ async fn partitions_are_shared_and_each_message_is_applied_once() {
     let keys: Vec<String> = (0..40).map(|n| n.to_string()).collect();
     let messages = |from: i64| -> Vec<_> {
         (from..from + 400)
-            .map(|n| (event("rental_updated", &json!({ "id": n % 40, "name": n.to_string() })), Some(n), keys[usize::try_from(n % 40).unwrap()].as_str()))
+            .map(|n| {
+                (
+                    event("rental_updated", &json!({ "id": n % 40, "name": n.to_string() })),
+                    Some(n),
+                    keys[usize::try_from(n % 40).unwrap()].as_str(),
+                )
+            })
             .collect()
     };
     world.publish(&messages(1)).await;
-    assert!(crate::support::within(first.progress.until(|report, _| report.messages == 400)).await);
+    assert!(within("first part", first.progress.until(|report, _| report.messages == 400)).await);
 
     let second = world.run();
-    assert!(crate::support::within(second.progress.until(|_, partitions| !partitions.is_empty())).await);
+    assert!(within("share", second.progress.until(|_, partitions| !partitions.is_empty())).await);
     world.publish(&messages(401)).await;
     let done = async {
         loop {
@@ -69,7 +80,7 @@ async fn partitions_are_shared_and_each_message_is_applied_once() {
             tokio::task::yield_now().await;
         }
     };
-    assert_eq!(crate::support::within(done).await, 800);
+    assert_eq!(within("second part", done).await, 800);
     let (first, second) = (first.stop().await, second.stop().await);
     assert_eq!(first.messages + second.messages, 800);
     assert_eq!(first.fenced + second.fenced, 0);
@@ -84,9 +95,18 @@ async fn an_offset_that_somebody_moved_is_followed() {
     let consumer = world.run();
     consumer.applied(&world.topic, 0, 1).await;
     // An operator sends the group back to the beginning.
-    sqlx::query("update dionysus.consumer_offsets set next_offset = -2").execute(&world.database.pool).await.unwrap();
+    sqlx::query("update dionysus.consumer_offsets set next_offset = -2")
+        .execute(&world.database.pool)
+        .await
+        .unwrap();
     world.publish(&[updated(1, "b", 2)]).await;
-    assert!(crate::support::within(consumer.progress.until(|report, _| report.fenced == 1 && report.messages == 3)).await);
+    assert!(
+        within(
+            "restart",
+            consumer.progress.until(|report, _| report.fenced == 1 && report.messages == 3)
+        )
+        .await
+    );
     consumer.stop().await;
     assert_eq!(world.names().await, [(1, "b".into())]);
 }

@@ -8,14 +8,22 @@ use tokio_util::sync::CancellationToken;
 use crate::support::rental;
 
 fn consumer(pool: &sqlx::PgPool, replicas: Vec<ReplicaMapping>) -> Consumer {
-    Consumer::builder(pool.clone(), ClientConfig::new("127.0.0.1:1")).group("g").topic("v3_rentals", replicas).build().unwrap()
+    Consumer::builder(pool.clone(), ClientConfig::new("127.0.0.1:1"))
+        .group("g")
+        .topic("v3_rentals", replicas)
+        .build()
+        .unwrap()
 }
 
 #[tokio::test]
 async fn a_database_without_the_schema_is_refused_with_the_command() {
     let database = testing::database().await;
-    let error = consumer(&database.pool, vec![rental()]).run(CancellationToken::new()).await.unwrap_err();
-    assert!(matches!(error, Error::Database(dionysus_postgres::Error::SchemaMissing { .. })), "{error:?}");
+    let error =
+        consumer(&database.pool, vec![rental()]).run(CancellationToken::new()).await.unwrap_err();
+    assert!(
+        matches!(error, Error::Database(dionysus_postgres::Error::SchemaMissing { .. })),
+        "{error:?}"
+    );
     assert!(error.remedy().unwrap().contains("dionysus migrate"));
 }
 
@@ -38,9 +46,16 @@ async fn every_fault_of_every_table_is_reported_at_once() {
         ..rental()
     };
     wrong.columns[1].column = "twice".into();
-    let mut lacking = ReplicaMapping { model: "Room".into(), canceled_at: Some("canceled_at".into()), ..rental() };
-    lacking.columns[0].column = "no \"such\" column".into();
-    let error = consumer(&database.pool, vec![wrong, lacking, ReplicaMapping::new("Fee", "fees")]).check().await.unwrap_err();
+    let mut lacking = ReplicaMapping {
+        model: "Room".into(),
+        canceled_at: Some("canceled_at".into()),
+        ..rental()
+    };
+    lacking.columns[0].column = "No such column".into();
+    let error = consumer(&database.pool, vec![wrong, lacking, ReplicaMapping::new("Fee", "fees")])
+        .check()
+        .await
+        .unwrap_err();
     let Error::Replicas { faults } = &error else { panic!("{error:?}") };
     let kinds: Vec<&str> = faults
         .iter()
@@ -54,9 +69,17 @@ async fn every_fault_of_every_table_is_reported_at_once() {
             _ => "other",
         })
         .collect();
-    assert_eq!(kinds, ["index", "demanded", "generated", "type", "type", "type", "index", "columns", "table"], "{error}");
+    assert_eq!(
+        kinds,
+        ["index", "demanded", "generated", "type", "type", "type", "index", "columns", "table"],
+        "{error}"
+    );
     let shown = error.to_string();
-    for part in ["`demanded`", "`canceled_at`, `no \"such\" column`, `account_id`", "`fees` of the replica of `Fee` does not exist"] {
+    for part in [
+        "`demanded`",
+        "`canceled_at`, `No such column`, `account_id`",
+        "`fees` of the replica of `Fee` does not exist",
+    ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
 }
@@ -65,7 +88,10 @@ async fn every_fault_of_every_table_is_reported_at_once() {
 async fn the_remedys_statements_cure_what_is_missing() {
     let database = testing::database().await;
     schema::migrate(&database.pool).await.unwrap();
-    sqlx::raw_sql("create table rooms (synced_id bigint, demanded int not null)").execute(&database.pool).await.unwrap();
+    sqlx::raw_sql("create table rooms (synced_id bigint, demanded int not null)")
+        .execute(&database.pool)
+        .await
+        .unwrap();
     let room = ReplicaMapping {
         updated_at: Some("synced_updated_at".into()),
         synced_data: Some("Data".into()),

@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dionysus_consumer::{ClientConfig, ColumnMapping, Consumer, Error, Progress, ReplicaMapping, Report};
+use dionysus_consumer::{
+    ClientConfig, ColumnMapping, Consumer, Error, Progress, ReplicaMapping, Report,
+};
 use dionysus_embedded::testing::{self, Database};
-use dionysus_kafka::{Admin, DeliveryError, DeliverySink, NewTopic, OutgoingMessage, Publisher, PublisherOptions};
+use dionysus_kafka::{
+    Admin, DeliveryError, DeliverySink, NewTopic, OutgoingMessage, Publisher, PublisherOptions,
+};
 use dionysus_postgres::schema;
 use serde_json::Value;
 use sqlx::PgPool;
@@ -25,10 +29,12 @@ pub(crate) struct World {
 pub(crate) async fn world(partitions: u32) -> World {
     let database = testing::database().await;
     schema::migrate(&database.pool).await.unwrap();
-    sqlx::raw_sql("create table rentals (synced_id bigint primary key, name text, account_id bigint)")
-        .execute(&database.pool)
-        .await
-        .unwrap();
+    sqlx::raw_sql(
+        "create table rentals (synced_id bigint primary key, name text, account_id bigint)",
+    )
+    .execute(&database.pool)
+    .await
+    .unwrap();
     let client = ClientConfig::new(testing::brokers().await);
     let topic = testing::topic("v3_rentals");
     create_topic(&client, &topic, partitions).await;
@@ -36,12 +42,16 @@ pub(crate) async fn world(partitions: u32) -> World {
 }
 
 pub(crate) async fn create_topic(client: &ClientConfig, name: &str, partitions: u32) {
-    let topic = NewTopic { name: name.to_owned(), partitions, replication: 1, ..NewTopic::default() };
+    let topic =
+        NewTopic { name: name.to_owned(), partitions, replication: 1, ..NewTopic::default() };
     Admin::new(client).unwrap().create_topics(&[topic]).await.unwrap();
 }
 
 pub(crate) fn rental() -> ReplicaMapping {
-    let column = |attribute: &str, column: &str| ColumnMapping { attribute: attribute.into(), column: column.into() };
+    let column = |attribute: &str, column: &str| ColumnMapping {
+        attribute: attribute.into(),
+        column: column.into(),
+    };
     ReplicaMapping {
         columns: vec![column("name", "name"), column("synced_account_id", "account_id")],
         ..ReplicaMapping::new("Rental", "rentals")
@@ -57,19 +67,20 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) async fn applied(&self, topic: &str, partition: i32, next_offset: i64) {
-        let applied = within(self.progress.applied(topic, partition, next_offset)).await;
+        let applied =
+            within("progress", self.progress.applied(topic, partition, next_offset)).await;
         assert!(applied, "the consumer ended");
     }
 
     pub(crate) async fn stop(self) -> Report {
         self.cancel.cancel();
-        within(self.task).await.unwrap().unwrap()
+        within("end", self.task).await.unwrap().unwrap()
     }
 
     /// Ends it as a crash would: nothing is finished, nobody is told.
     pub(crate) async fn kill(self) {
         self.task.abort();
-        assert!(within(self.task).await.unwrap_err().is_cancelled());
+        assert!(within("end", self.task).await.unwrap_err().is_cancelled());
     }
 }
 
@@ -79,14 +90,16 @@ pub(crate) fn run(consumer: Consumer) -> Running {
     Running { progress, cancel, task }
 }
 
-pub(crate) async fn within<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, what).await.expect("it takes far too long")
+/// Whoever waits says for what.
+pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("no {what} in time"))
 }
 
 impl World {
     pub(crate) fn consumer(&self) -> Consumer {
         Consumer::builder(self.database.pool.clone(), self.client.clone())
-            .group("g")
+            // A group of its own: the broker is shared.
+            .group(&self.topic)
             .topic(&self.topic, [rental()])
             .session_timeout(Duration::from_secs(6))
             .build()
@@ -107,22 +120,31 @@ impl World {
 }
 
 pub(crate) async fn names(pool: &PgPool) -> Vec<(i64, String)> {
-    sqlx::query_as("select synced_id, name from rentals order by synced_id").fetch_all(pool).await.unwrap()
+    sqlx::query_as("select synced_id, name from rentals order by synced_id")
+        .fetch_all(pool)
+        .await
+        .unwrap()
 }
 
 /// A payload, its version, and what chooses the partition.
 pub(crate) type Message<'a> = (String, Option<i64>, &'a str);
 
 pub(crate) async fn publish(client: &ClientConfig, topic: &str, messages: &[Message<'_>]) {
-    let publisher = Publisher::new(client, &PublisherOptions::default(), Arc::new(Accepted)).unwrap();
+    let publisher =
+        Publisher::new(client, &PublisherOptions::default(), Arc::new(Accepted)).unwrap();
     publisher.refresh_topic(topic).await.unwrap();
     for (ticket, (payload, version, partition_key)) in messages.iter().enumerate() {
         let version = version.map(|version| version.to_string());
         let headers: Vec<(&str, &[u8])> =
             version.iter().map(|version| ("dionysus-version", version.as_bytes())).collect();
         let payload = Some(payload.as_bytes());
-        let message =
-            OutgoingMessage { topic, partition_key: Some(partition_key), key: b"Rental:1", payload, headers: &headers };
+        let message = OutgoingMessage {
+            topic,
+            partition_key: Some(partition_key),
+            key: b"Rental:1",
+            payload,
+            headers: &headers,
+        };
         publisher.publish(&message, ticket).unwrap();
     }
     publisher.flush(PATIENCE).await.unwrap();
@@ -137,7 +159,8 @@ impl DeliverySink for Accepted {
 }
 
 pub(crate) fn event(event: &str, data: &Value) -> String {
-    serde_json::json!({ "message": [{ "event": event, "model_name": "Rental", "data": [data] }] }).to_string()
+    serde_json::json!({ "message": [{ "event": event, "model_name": "Rental", "data": [data] }] })
+        .to_string()
 }
 
 pub(crate) fn updated(id: i64, name: &str, version: i64) -> Message<'static> {

@@ -148,10 +148,7 @@ impl Attribute for Cow<'_, str> {
 
 impl Attribute for Uuid {
     fn write(&self, out: &mut JsonWriter) {
-        out.string(
-            self.as_hyphenated()
-                .encode_lower(&mut Uuid::encode_buffer()),
-        );
+        out.string(self.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()));
     }
 
     fn text(&self) -> Option<String> {
@@ -278,10 +275,7 @@ mod tests {
     fn each_type_is_written_by_its_rule() {
         assert_eq!(written(&-3_i16), "-3");
         assert_eq!(written(&u64::MAX), "18446744073709551615");
-        assert_eq!(
-            written(&i128::MIN),
-            "-170141183460469231731687303715884105728"
-        );
+        assert_eq!(written(&i128::MIN), "-170141183460469231731687303715884105728");
         assert_eq!(written(&1.0), "1.0");
         assert_eq!(written(&0.1_f32), "0.1");
         assert_eq!(written(&false), "false");
@@ -292,14 +286,8 @@ mod tests {
         assert_eq!(written(&vec![vec![1], vec![2, 3]]), "[[1],[2,3]]");
         assert_eq!(written(&vec![0xc3_u8, 0xb3]), "\"ó\"");
         assert_eq!(written(&Vec::<u8>::new()), "\"\"");
-        assert_eq!(
-            written(&BTreeMap::from([("<".to_owned(), 1.5)])),
-            r#"{"\u003c":1.5}"#
-        );
-        assert_eq!(
-            written(&serde_json::json!({"b": 1e3, "a": 2})),
-            r#"{"b":1000.0,"a":2}"#
-        );
+        assert_eq!(written(&BTreeMap::from([("<".to_owned(), 1.5)])), r#"{"\u003c":1.5}"#);
+        assert_eq!(written(&serde_json::json!({"b": 1e3, "a": 2})), r#"{"b":1000.0,"a":2}"#);
         assert_eq!(written(&Arc::new(Box::new(7))), "7");
         let id: Uuid = "A81F3C52-0000-4000-8000-00000000000A".parse().unwrap();
         assert_eq!(written(&id), "\"a81f3c52-0000-4000-8000-00000000000a\"");
@@ -321,23 +309,14 @@ mod tests {
     fn text_has_no_quotes_and_null_has_no_text() {
         assert_eq!(42_i64.text().as_deref(), Some("42"));
         assert_eq!("PL/ł \"x\"".text().as_deref(), Some("PL/ł \"x\""));
-        assert_eq!(
-            Some("eu-west".to_owned()).text().as_deref(),
-            Some("eu-west")
-        );
+        assert_eq!(Some("eu-west".to_owned()).text().as_deref(), Some("eu-west"));
         assert_eq!(None::<String>.text(), None);
         assert_eq!(true.text().as_deref(), Some("true"));
         assert_eq!(f64::NAN.text(), None);
         assert_eq!(serde_json::json!("a\nb").text().as_deref(), Some("a\nb"));
+        assert_eq!(Uuid::nil().text().as_deref(), Some("00000000-0000-0000-0000-000000000000"));
         assert_eq!(
-            Uuid::nil().text().as_deref(),
-            Some("00000000-0000-0000-0000-000000000000")
-        );
-        assert_eq!(
-            NaiveDate::from_ymd_opt(2022, 8, 22)
-                .unwrap()
-                .text()
-                .as_deref(),
+            NaiveDate::from_ymd_opt(2022, 8, 22).unwrap().text().as_deref(),
             Some("2022-08-22")
         );
     }

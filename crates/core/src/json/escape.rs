@@ -104,10 +104,7 @@ mod tests {
 
     #[test]
     fn delete_slash_and_no_break_space_stay_raw() {
-        assert_eq!(
-            escaped("/\u{7f}\u{a0}\u{2027}\u{202a}€"),
-            "\"/\u{7f}\u{a0}\u{2027}\u{202a}€\""
-        );
+        assert_eq!(escaped("/\u{7f}\u{a0}\u{2027}\u{202a}€"), "\"/\u{7f}\u{a0}\u{2027}\u{202a}€\"");
         assert_eq!(escaped(""), "\"\"");
     }
 

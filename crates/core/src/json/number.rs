@@ -36,10 +36,7 @@ pub(super) fn write_float(out: &mut Vec<u8>, value: impl fmt::LowerExp) {
     let mut free = &mut buffer[..];
     // A slice takes what fits, and the shortest form always fits.
     let fitted = write!(free, "{value:e}").is_ok();
-    debug_assert!(
-        fitted,
-        "the shortest form of a float fits {FLOAT_TEXT_LEN_MAX} bytes"
-    );
+    debug_assert!(fitted, "the shortest form of a float fits {FLOAT_TEXT_LEN_MAX} bytes");
     let length = FLOAT_TEXT_LEN_MAX - free.len();
     let (mut digits, exponent) = split(&buffer[..length]);
     if let [b'-', positive @ ..] = digits {
@@ -84,10 +81,7 @@ fn write_scientific(out: &mut Vec<u8>, first: u8, rest: &[u8], exponent: i32) {
 
 /// Splits Rust's `1.5e-7` at the `e`.
 fn split(text: &[u8]) -> (&[u8], i32) {
-    let at = text
-        .iter()
-        .position(|&byte| byte == b'e')
-        .unwrap_or(text.len());
+    let at = text.iter().position(|&byte| byte == b'e').unwrap_or(text.len());
     let mut exponent = 0;
     for &byte in text[at..].iter().filter(|byte| byte.is_ascii_digit()) {
         exponent = exponent * 10 + i32::from(byte - b'0');
@@ -125,11 +119,7 @@ pub(super) fn decimal(text: &str) -> Option<String> {
     let (whole, fraction) = digits.split_at(point);
     let whole = whole.trim_start_matches('0');
     let fraction = fraction.trim_end_matches('0');
-    let sign = if negative && !(whole.is_empty() && fraction.is_empty()) {
-        "-"
-    } else {
-        ""
-    };
+    let sign = if negative && !(whole.is_empty() && fraction.is_empty()) { "-" } else { "" };
     let or_zero = |part| if str::is_empty(part) { "0" } else { part };
     Some(format!("{sign}{}.{}", or_zero(whole), or_zero(fraction)))
 }
@@ -217,17 +207,7 @@ mod tests {
         ] {
             assert_eq!(decimal(text).as_deref(), Some(written), "{text}");
         }
-        for text in [
-            "",
-            "-",
-            "NaN",
-            "Infinity",
-            "-Infinity",
-            ".5",
-            "1,5",
-            "1e",
-            "1e99999",
-        ] {
+        for text in ["", "-", "NaN", "Infinity", "-Infinity", ".5", "1,5", "1e", "1e99999"] {
             assert_eq!(decimal(text), None, "{text}");
         }
     }

@@ -79,58 +79,31 @@ mod tests {
     fn times_are_cut_to_three_digits() {
         for (value, written) in [
             (at(2022, 8, 22, (8, 1, 47, 0)), "2022-08-22T08:01:47.000Z"),
-            (
-                at(2022, 8, 22, (8, 1, 47, 123_456)),
-                "2022-08-22T08:01:47.123Z",
-            ),
-            (
-                at(1969, 12, 31, (23, 59, 59, 999_999)),
-                "1969-12-31T23:59:59.999Z",
-            ),
-            (
-                at(9999, 12, 31, (23, 59, 59, 999_999)),
-                "9999-12-31T23:59:59.999Z",
-            ),
+            (at(2022, 8, 22, (8, 1, 47, 123_456)), "2022-08-22T08:01:47.123Z"),
+            (at(1969, 12, 31, (23, 59, 59, 999_999)), "1969-12-31T23:59:59.999Z"),
+            (at(9999, 12, 31, (23, 59, 59, 999_999)), "9999-12-31T23:59:59.999Z"),
             (at(10_000, 1, 1, (0, 0, 0, 0)), "10000-01-01T00:00:00.000Z"),
             (at(-43, 3, 15, (12, 0, 0, 0)), "-0043-03-15T12:00:00.000Z"),
             (at(0, 1, 1, (0, 0, 0, 0)), "0000-01-01T00:00:00.000Z"),
         ] {
-            assert_eq!(
-                text(|out| write_timestamp(out, value)),
-                format!("\"{written}\"")
-            );
+            assert_eq!(text(|out| write_timestamp(out, value)), format!("\"{written}\""));
         }
     }
 
     #[test]
     fn dates_have_no_clock_and_clocks_have_the_first_day_of_2000() {
         let date = |year, month, day| NaiveDate::from_ymd_opt(year, month, day).unwrap();
-        assert_eq!(
-            text(|out| write_date(out, date(2022, 8, 22))),
-            "\"2022-08-22\""
-        );
+        assert_eq!(text(|out| write_date(out, date(2022, 8, 22))), "\"2022-08-22\"");
         assert_eq!(text(|out| write_date(out, date(1, 1, 1))), "\"0001-01-01\"");
-        assert_eq!(
-            text(|out| write_date(out, date(-43, 3, 15))),
-            "\"-0043-03-15\""
-        );
-        assert_eq!(
-            text(|out| write_date(out, date(10_000, 1, 1))),
-            "\"10000-01-01\""
-        );
+        assert_eq!(text(|out| write_date(out, date(-43, 3, 15))), "\"-0043-03-15\"");
+        assert_eq!(text(|out| write_date(out, date(10_000, 1, 1))), "\"10000-01-01\"");
         let time = NaiveTime::from_hms_micro_opt(12, 34, 56, 789_123).unwrap();
-        assert_eq!(
-            text(|out| write_time(out, time)),
-            "\"2000-01-01T12:34:56.789Z\""
-        );
+        assert_eq!(text(|out| write_time(out, time)), "\"2000-01-01T12:34:56.789Z\"");
     }
 
     #[test]
     fn a_leap_second_keeps_three_digits() {
         let leap = NaiveTime::from_hms_milli_opt(23, 59, 59, 1_500).unwrap();
-        assert_eq!(
-            text(|out| write_time(out, leap)),
-            "\"2000-01-01T23:59:59.999Z\""
-        );
+        assert_eq!(text(|out| write_time(out, leap)), "\"2000-01-01T23:59:59.999Z\"");
     }
 }

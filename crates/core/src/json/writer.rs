@@ -30,18 +30,12 @@ pub struct JsonWriter {
 impl JsonWriter {
     /// An empty writer.
     pub const fn new() -> Self {
-        Self {
-            out: Vec::new(),
-            fault: None,
-        }
+        Self { out: Vec::new(), fault: None }
     }
 
     /// An empty writer with room for this many bytes.
     pub fn with_capacity(bytes: usize) -> Self {
-        Self {
-            out: Vec::with_capacity(bytes),
-            fault: None,
-        }
+        Self { out: Vec::with_capacity(bytes), fault: None }
     }
 
     /// What was written.
@@ -212,10 +206,7 @@ impl JsonWriter {
     /// it must not hold the value.
     pub fn refuse(&mut self, reason: &'static str) {
         self.null();
-        self.fault.get_or_insert(EncodeError {
-            attribute: String::new(),
-            reason,
-        });
+        self.fault.get_or_insert(EncodeError { attribute: String::new(), reason });
     }
 
     pub(super) fn displayed(&mut self, integer: impl std::fmt::Display) {
@@ -283,14 +274,8 @@ mod tests {
     #[test]
     fn decimals_are_strings_and_whole_numerics_are_numbers() {
         assert_eq!(written(|out| out.decimal("10.50")), "\"10.5\"");
-        assert_eq!(
-            written(|out| out.integer_text("12345678901234567890")),
-            "12345678901234567890"
-        );
-        assert_eq!(
-            written(|out| out.unsigned(u64::MAX)),
-            "18446744073709551615"
-        );
+        assert_eq!(written(|out| out.integer_text("12345678901234567890")), "12345678901234567890");
+        assert_eq!(written(|out| out.unsigned(u64::MAX)), "18446744073709551615");
         assert_eq!(written(|out| out.integer(i64::MIN)), "-9223372036854775808");
     }
 

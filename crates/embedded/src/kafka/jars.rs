@@ -35,10 +35,7 @@ pub(super) async fn fetched() -> Result<PathBuf, Error> {
     let mut attempt = 1;
     while let Err(output) = copy_dependencies(&project, &libraries).await? {
         if attempt == TRIES {
-            return Err(Error::KafkaFetch {
-                version: KAFKA_VERSION,
-                output,
-            });
+            return Err(Error::KafkaFetch { version: KAFKA_VERSION, output });
         }
         attempt += 1;
     }
@@ -58,10 +55,7 @@ async fn copy_dependencies(project: &Path, libraries: &Path) -> Result<Result<()
         .kill_on_drop(true)
         .output()
         .await
-        .map_err(|source| Error::Spawn {
-            program: "mvn".to_owned(),
-            source,
-        })?;
+        .map_err(|source| Error::Spawn { program: "mvn".to_owned(), source })?;
     if output.status.success() && libraries.is_dir() {
         return Ok(Ok(()));
     }

@@ -27,15 +27,7 @@ pub(super) async fn format(libraries: &Path, folder: &Path) -> Result<(), Error>
     cluster.replace_range(21.., "A");
     let mut arguments = java(libraries);
     arguments.extend(
-        [
-            "kafka.tools.StorageTool",
-            "format",
-            "-t",
-            &cluster,
-            "-c",
-            PROPERTIES,
-        ]
-        .map(str::to_owned),
+        ["kafka.tools.StorageTool", "format", "-t", &cluster, "-c", PROPERTIES].map(str::to_owned),
     );
     let program = arguments.remove(0);
     let output = tokio::process::Command::new(&program)
@@ -45,19 +37,13 @@ pub(super) async fn format(libraries: &Path, folder: &Path) -> Result<(), Error>
         .kill_on_drop(true)
         .output()
         .await
-        .map_err(|source| Error::Spawn {
-            program: "java".to_owned(),
-            source,
-        })?;
+        .map_err(|source| Error::Spawn { program: "java".to_owned(), source })?;
     if output.status.success() {
         return Ok(());
     }
     let said = [output.stdout, output.stderr].concat();
     let output = tail(&String::from_utf8_lossy(&said));
-    Err(Error::Prepare {
-        program: "kafka.tools.StorageTool",
-        output,
-    })
+    Err(Error::Prepare { program: "kafka.tools.StorageTool", output })
 }
 
 /// What starts the server, in its folder.
@@ -112,25 +98,15 @@ fn properties(
         ("transaction.state.log.num.partitions", "4"),
         ("group.initial.rebalance.delay.ms", "0"),
     ];
-    let theirs = options
-        .properties
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()));
+    let theirs = options.properties.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let mut text = String::new();
     for (name, value) in ours.into_iter().chain(theirs) {
         let legal = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
         if name.is_empty() || !name.chars().all(legal) {
-            return Err(Error::SettingName {
-                name: name.to_owned(),
-            });
+            return Err(Error::SettingName { name: name.to_owned() });
         }
         // Of two lines for one name the last one counts.
-        text.extend([
-            name,
-            "=",
-            &value.replace('\\', "\\\\").replace('\n', "\\n"),
-            "\n",
-        ]);
+        text.extend([name, "=", &value.replace('\\', "\\\\").replace('\n', "\\n"), "\n"]);
     }
     Ok(text)
 }
@@ -142,9 +118,7 @@ mod tests {
     #[test]
     fn a_property_of_the_caller_comes_after_ours_and_cannot_smuggle_in_another() {
         let property = ("num.partitions".to_owned(), "3\nnode.id=2".to_owned());
-        let options = KafkaOptions {
-            properties: vec![property],
-        };
+        let options = KafkaOptions { properties: vec![property] };
         let text = properties(Path::new("/data"), 1, 2, &options).unwrap();
         assert!(text.ends_with("\nnum.partitions=3\\nnode.id=2\n"), "{text}");
         assert!(text.contains("\nlisteners=PLAINTEXT://127.0.0.1:1,CONTROLLER://127.0.0.1:2\n"));

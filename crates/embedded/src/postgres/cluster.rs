@@ -35,17 +35,11 @@ pub(super) async fn initialise(
         .kill_on_drop(true)
         .output()
         .await
-        .map_err(|source| Error::Spawn {
-            program: "initdb".to_owned(),
-            source,
-        })?;
+        .map_err(|source| Error::Spawn { program: "initdb".to_owned(), source })?;
     if !output.status.success() {
         let said = [output.stdout, output.stderr].concat();
         let output = tail(&String::from_utf8_lossy(&said));
-        return Err(Error::Prepare {
-            program: "initdb",
-            output,
-        });
+        return Err(Error::Prepare { program: "initdb", output });
     }
     std::fs::remove_file(&password_file)
         .map_err(|source| Error::io("remove the password file", &password_file, source))
@@ -78,22 +72,14 @@ fn settings(port: u16, options: &PostgresOptions) -> Result<String, Error> {
         ("lc_messages", "C"),
         ("log_line_prefix", "%m [%p] %a "),
     ];
-    let theirs = options
-        .settings
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()));
+    let theirs = options.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let mut text = String::new();
     for (name, value) in ours.into_iter().chain(theirs) {
         let legal = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
         if name.is_empty() || !name.chars().all(legal) {
-            return Err(Error::SettingName {
-                name: name.to_owned(),
-            });
+            return Err(Error::SettingName { name: name.to_owned() });
         }
-        let value = value
-            .replace('\\', "\\\\")
-            .replace('\'', "''")
-            .replace('\n', "\\n");
+        let value = value.replace('\\', "\\\\").replace('\'', "''").replace('\n', "\\n");
         // Of two lines for one name the last one counts.
         text.extend([name, " = '", &value, "'\n"]);
     }
@@ -115,19 +101,13 @@ mod tests {
 
     fn with(name: &str, value: &str) -> PostgresOptions {
         let settings = vec![(name.to_owned(), value.to_owned())];
-        PostgresOptions {
-            settings,
-            ..PostgresOptions::default()
-        }
+        PostgresOptions { settings, ..PostgresOptions::default() }
     }
 
     #[test]
     fn a_setting_of_the_caller_comes_after_ours_and_is_quoted() {
         let text = settings(5432, &with("log_line_prefix", "it's \\ %m")).unwrap();
-        assert!(
-            text.ends_with("log_line_prefix = 'it''s \\\\ %m'\n"),
-            "{text}"
-        );
+        assert!(text.ends_with("log_line_prefix = 'it''s \\\\ %m'\n"), "{text}");
     }
 
     #[test]

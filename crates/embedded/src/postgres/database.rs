@@ -19,14 +19,10 @@ pub(crate) async fn remove(admin: &PgConnectOptions, name: &str) -> Result<(), E
 
 /// The same server's URL with another database.
 pub(crate) fn url_of(url: &str, name: &str) -> String {
-    let (before, query) = url
-        .split_once('?')
-        .map_or((url, None), |(a, b)| (a, Some(b)));
+    let (before, query) = url.split_once('?').map_or((url, None), |(a, b)| (a, Some(b)));
     let server = match before.split_once("://") {
         Some((scheme, rest)) => {
-            let authority = rest
-                .split_once('/')
-                .map_or(rest, |(authority, _)| authority);
+            let authority = rest.split_once('/').map_or(rest, |(authority, _)| authority);
             format!("{scheme}://{authority}")
         }
         None => before.to_owned(),
@@ -43,10 +39,7 @@ async fn execute(
     let failed = |source| Error::Database { action, source };
     let mut connection = admin.connect().await.map_err(failed)?;
     // The name is quoted above; a database cannot be a parameter.
-    sqlx::raw_sql(AssertSqlSafe(statement))
-        .execute(&mut connection)
-        .await
-        .map_err(failed)?;
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.map_err(failed)?;
     connection.close().await.map_err(failed)
 }
 
@@ -58,13 +51,7 @@ fn quoted(name: &str) -> String {
 fn escaped(name: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     name.bytes()
-        .map(|byte| {
-            if plain(byte) {
-                char::from(byte).to_string()
-            } else {
-                format!("%{byte:02X}")
-            }
-        })
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
         .collect()
 }
 
@@ -77,10 +64,7 @@ mod tests {
         for (url, expected) in [
             ("postgres://u:p@h:1/postgres", "postgres://u:p@h:1/new"),
             ("postgres://u:p@h:1", "postgres://u:p@h:1/new"),
-            (
-                "postgresql://h/a?sslmode=disable",
-                "postgresql://h/new?sslmode=disable",
-            ),
+            ("postgresql://h/a?sslmode=disable", "postgresql://h/new?sslmode=disable"),
             ("postgres://h?host=/run", "postgres://h/new?host=/run"),
         ] {
             assert_eq!(url_of(url, "new"), expected);

@@ -83,16 +83,14 @@ async fn columns(pool: &PgPool, oid: i64) -> Result<Vec<Column>, Error> {
     .map_err(Error::at("reading a replica's columns"))?;
     Ok(rows
         .into_iter()
-        .map(
-            |(name, type_name, category, base, required, generated)| Column {
-                name,
-                type_name,
-                category: category.chars().next().unwrap_or('X'),
-                base,
-                required,
-                generated,
-            },
-        )
+        .map(|(name, type_name, category, base, required, generated)| Column {
+            name,
+            type_name,
+            category: category.chars().next().unwrap_or('X'),
+            base,
+            required,
+            generated,
+        })
         .collect())
 }
 

@@ -88,10 +88,7 @@ impl Column {
     pub(super) fn cast(&self, text: &str) -> String {
         match self.base.as_str() {
             // A cast to `timestamp` would drop the offset; an application in Paris writes `+02:00`.
-            "timestamp" => format!(
-                "({text}::timestamptz at time zone 'UTC')::{}",
-                self.type_name
-            ),
+            "timestamp" => format!("({text}::timestamptz at time zone 'UTC')::{}", self.type_name),
             // A cast would read `\x..` and escapes; the wire has the bytes themselves, as a string.
             "bytea" => format!("convert_to({text}, 'UTF8')::{}", self.type_name),
             "text" if self.type_name == "text" => text.to_owned(),
@@ -101,20 +98,13 @@ impl Column {
 
     /// SQL of the transaction's time, as a value of this column.
     pub(super) fn now(&self) -> &'static str {
-        if self.base == "timestamp" {
-            "now() at time zone 'UTC'"
-        } else {
-            "now()"
-        }
+        if self.base == "timestamp" { "now() at time zone 'UTC'" } else { "now()" }
     }
 }
 
 /// The content of a JSON string; borrowed unless it holds escapes.
 fn unquote(json: &str) -> Cow<'_, str> {
-    let inner = json
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-        .unwrap_or(json);
+    let inner = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(json);
     if inner.contains('\\') {
         serde_json::from_str::<String>(json).map_or(Cow::Borrowed(json), Cow::Owned)
     } else {
@@ -165,11 +155,7 @@ mod tests {
             (&text, "null", None),
             (&text, r#""a\u003cb""#, Some("a<b")),
             (&text, r#""""#, Some("")),
-            (
-                &text,
-                "10000000000000000000000000",
-                Some("10000000000000000000000000"),
-            ),
+            (&text, "10000000000000000000000000", Some("10000000000000000000000000")),
             (&text, "true", Some("true")),
             (&text, r#"{"a":1}"#, Some(r#"{"a":1}"#)),
             (&ids, "[1,null,3]", Some(r#"{"1",NULL,"3"}"#)),
@@ -179,12 +165,7 @@ mod tests {
             (&data, "null", None),
             (&data, "[1]", Some("[1]")),
         ] {
-            assert_eq!(
-                column.text_of(json).as_deref(),
-                expected,
-                "{json} as {}",
-                column.base
-            );
+            assert_eq!(column.text_of(json).as_deref(), expected, "{json} as {}", column.base);
         }
     }
 }

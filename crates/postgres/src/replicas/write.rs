@@ -41,30 +41,22 @@ pub async fn upsert(conn: &mut PgConnection, table: &Table, rows: Rows<'_>) -> R
     for column in rows.values {
         query = query.bind(column);
     }
-    let done = query
-        .execute(conn)
-        .await
-        .map_err(Error::at("writing rows of a replica"))?;
+    let done = query.execute(conn).await.map_err(Error::at("writing rows of a replica"))?;
     Ok(done.rows_affected())
 }
 
 fn upsert_sql(table: &Table, rows: &Rows<'_>) -> String {
     let column = |index: usize| &table.columns[index];
-    let mut names: Vec<String> = rows
-        .columns
-        .iter()
-        .map(|&index| quoted(&column(index).name))
-        .collect();
+    let mut names: Vec<String> =
+        rows.columns.iter().map(|&index| quoted(&column(index).name)).collect();
     let mut values: Vec<String> = rows
         .columns
         .iter()
         .enumerate()
         .map(|(i, &index)| column(index).cast(&format!("r.c{i}")))
         .collect();
-    let mut sets: Vec<String> = names[1..]
-        .iter()
-        .map(|name| format!("{name} = excluded.{name}"))
-        .collect();
+    let mut sets: Vec<String> =
+        names[1..].iter().map(|name| format!("{name} = excluded.{name}")).collect();
     for (index, stamp) in table.columns.iter().enumerate() {
         if stamp.is_demanded_stamp() && !rows.columns.contains(&index) {
             names.push(quoted(&stamp.name));
@@ -198,8 +190,5 @@ pub async fn stale(
         .fetch_all(conn)
         .await
         .map_err(Error::at("comparing times with a replica"))?;
-    Ok(found
-        .into_iter()
-        .filter_map(|index| usize::try_from(index).ok())
-        .collect())
+    Ok(found.into_iter().filter_map(|index| usize::try_from(index).ok()).collect())
 }

@@ -71,10 +71,7 @@ impl TopologyBuilder {
         name: impl Into<String>,
         declare: impl FnOnce(NamespaceBuilder) -> NamespaceBuilder,
     ) -> Self {
-        self.namespaces.push(declare(NamespaceBuilder {
-            name: name.into(),
-            topics: Vec::new(),
-        }));
+        self.namespaces.push(declare(NamespaceBuilder { name: name.into(), topics: Vec::new() }));
         self
     }
 
@@ -110,14 +107,10 @@ impl TopologyBuilder {
         let mut seen = HashSet::new();
         for namespace in &self.namespaces {
             if !seen.insert(namespace.name.as_str()) {
-                mistakes.push(Mistake::DuplicateNamespace {
-                    namespace: namespace.name.clone(),
-                });
+                mistakes.push(Mistake::DuplicateNamespace { namespace: namespace.name.clone() });
             }
             if namespace.topics.is_empty() {
-                mistakes.push(Mistake::EmptyNamespace {
-                    namespace: namespace.name.clone(),
-                });
+                mistakes.push(Mistake::EmptyNamespace { namespace: namespace.name.clone() });
             }
             for topic in &namespace.topics {
                 match Topic::in_namespace(&namespace.name, &topic.name) {
@@ -148,9 +141,7 @@ impl TopologyBuilder {
     ) -> PublishedTopic {
         let topic = name.as_str();
         if declared.models.is_empty() {
-            mistakes.push(Mistake::EmptyTopic {
-                topic: topic.to_owned(),
-            });
+            mistakes.push(Mistake::EmptyTopic { topic: topic.to_owned() });
         }
         let computed = computed_keys(topic, declared, mistakes);
         let mut models: Vec<PublishedModel> = Vec::new();
@@ -175,11 +166,8 @@ impl TopologyBuilder {
             };
             models.push((model.published)(valid, key));
         }
-        let smallest = models
-            .iter()
-            .map(|model| model.envelope_bytes() + "{}".len())
-            .max()
-            .unwrap_or(1);
+        let smallest =
+            models.iter().map(|model| model.envelope_bytes() + "{}".len()).max().unwrap_or(1);
         if declared.max_message_bytes < smallest {
             mistakes.push(Mistake::MaxMessageBytes {
                 topic: topic.to_owned(),
@@ -263,10 +251,7 @@ impl TopicBuilder {
             name: M::MODEL,
             partition_key: M::PARTITION_KEY,
             attribute: |name| {
-                M::ATTRIBUTES
-                    .iter()
-                    .find(|attribute| attribute.name == name)
-                    .map(IntegerOf::of)
+                M::ATTRIBUTES.iter().find(|attribute| attribute.name == name).map(IntegerOf::of)
             },
             published: PublishedModel::of::<M>,
         });
@@ -331,14 +316,7 @@ impl std::fmt::Debug for TopicBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("TopicBuilder")
             .field("name", &self.name)
-            .field(
-                "models",
-                &self
-                    .models
-                    .iter()
-                    .map(|model| model.name)
-                    .collect::<Vec<_>>(),
-            )
+            .field("models", &self.models.iter().map(|model| model.name).collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
 }
@@ -351,10 +329,7 @@ fn computed_keys<'a>(
 ) -> HashMap<TypeId, &'a Compute> {
     let mut computed = HashMap::new();
     for key in &declared.computed {
-        let published = declared
-            .models
-            .iter()
-            .any(|model| model.type_id == key.type_id);
+        let published = declared.models.iter().any(|model| model.type_id == key.type_id);
         if computed.insert(key.type_id, &key.compute).is_some() || !published {
             mistakes.push(Mistake::ComputedPartitionKey {
                 topic: topic.to_owned(),
@@ -371,9 +346,7 @@ fn check_names(topics: &[PublishedTopic], mistakes: &mut Vec<Mistake>) {
     let mut seen = HashSet::new();
     for topic in topics {
         if !seen.insert(topic.name().as_str()) {
-            mistakes.push(Mistake::DuplicateTopic {
-                topic: topic.name().to_string(),
-            });
+            mistakes.push(Mistake::DuplicateTopic { topic: topic.name().to_string() });
         }
     }
     for primary in topics {

@@ -71,10 +71,7 @@ impl Topology {
         let mut places: HashMap<TypeId, Vec<Place>> = HashMap::new();
         for (i, topic) in topics.iter().enumerate() {
             for (j, model) in topic.models.iter().enumerate() {
-                places
-                    .entry(model.type_id)
-                    .or_default()
-                    .push(Place { topic: i, model: j });
+                places.entry(model.type_id).or_default().push(Place { topic: i, model: j });
             }
         }
         Self { topics, places }
@@ -94,9 +91,7 @@ impl Topology {
 
     /// The topics that publish a model of this name, in the order of their declaration.
     pub fn topics_of<'a>(&'a self, model: &'a str) -> impl Iterator<Item = &'a PublishedTopic> {
-        self.topics
-            .iter()
-            .filter(move |topic| topic.model(model).is_some())
+        self.topics.iter().filter(move |topic| topic.model(model).is_some())
     }
 
     /// The topics that publish this type, in the order of their declaration. Two types may carry the name of one model in
@@ -104,23 +99,16 @@ impl Topology {
     pub fn topics_of_type<M: Publishable + 'static>(
         &self,
     ) -> impl Iterator<Item = &PublishedTopic> {
-        self.places::<M>()
-            .iter()
-            .map(|place| &self.topics[place.topic])
+        self.places::<M>().iter().map(|place| &self.topics[place.topic])
     }
 
     /// What is stored in the database about each topic.
     pub fn registrations(&self) -> Vec<Registration> {
-        self.topics
-            .iter()
-            .map(PublishedTopic::registration)
-            .collect()
+        self.topics.iter().map(PublishedTopic::registration).collect()
     }
 
     pub(crate) fn places<M: Publishable + 'static>(&self) -> &[Place] {
-        self.places
-            .get(&TypeId::of::<M>())
-            .map_or(&[], Vec::as_slice)
+        self.places.get(&TypeId::of::<M>()).map_or(&[], Vec::as_slice)
     }
 
     pub(crate) fn at(&self, place: Place) -> (&PublishedTopic, &PublishedModel) {

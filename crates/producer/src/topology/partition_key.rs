@@ -106,11 +106,7 @@ impl IntegerOf {
     /// A type under another name is taken for a value, which differs from a string only for the forms below.
     pub(super) fn of(attribute: &AttributeInfo) -> Self {
         let mut words = attribute.type_name.split(|c: char| !c.is_alphanumeric());
-        if words.any(|word| matches!(word, "String" | "str")) {
-            Self::Text
-        } else {
-            Self::Value
-        }
+        if words.any(|word| matches!(word, "String" | "str")) { Self::Text } else { Self::Value }
     }
 
     fn integer(self, text: &str) -> Option<String> {
@@ -190,11 +186,7 @@ mod tests {
             ("", "0"),
             ("922337203685477580700", "922337203685477580700"),
         ] {
-            assert_eq!(
-                IntegerOf::Text.integer(text).as_deref(),
-                Some(integer),
-                "{text:?}"
-            );
+            assert_eq!(IntegerOf::Text.integer(text).as_deref(), Some(integer), "{text:?}");
         }
     }
 
@@ -209,18 +201,9 @@ mod tests {
             ("2024-01-15T10:00:00.000Z", "1705312800"),
             ("12ab3456-0000-4000-8000-00000000000a", "12"),
         ] {
-            assert_eq!(
-                IntegerOf::Value.integer(text).as_deref(),
-                Some(integer),
-                "{text:?}"
-            );
+            assert_eq!(IntegerOf::Value.integer(text).as_deref(), Some(integer), "{text:?}");
         }
-        assert_eq!(
-            IntegerOf::Text
-                .integer("2024-01-15T10:00:00.000Z")
-                .as_deref(),
-            Some("2024")
-        );
+        assert_eq!(IntegerOf::Text.integer("2024-01-15T10:00:00.000Z").as_deref(), Some("2024"));
         assert_eq!(IntegerOf::Text.integer("true").as_deref(), Some("0"));
     }
 
@@ -234,12 +217,7 @@ mod tests {
     #[test]
     fn a_string_is_known_by_its_type() {
         let of = |type_name| {
-            IntegerOf::of(&AttributeInfo {
-                name: "a",
-                column: "a",
-                type_name,
-                hidden: false,
-            })
+            IntegerOf::of(&AttributeInfo { name: "a", column: "a", type_name, hidden: false })
         };
         assert_eq!(of("Option<String>"), IntegerOf::Text);
         assert_eq!(of("Cow<'static,str>"), IntegerOf::Text);

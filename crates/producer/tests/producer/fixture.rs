@@ -57,9 +57,7 @@ pub(crate) fn topology() -> Topology {
         .namespace("v3", |ns| {
             ns.topic("rentals", |t| t.genesis_replica().publish::<Rental>())
                 .topic("documents", |t| {
-                    t.partition_key("region")
-                        .max_message_bytes(300)
-                        .publish::<Document>()
+                    t.partition_key("region").max_message_bytes(300).publish::<Document>()
                 })
         })
         .build()
@@ -67,19 +65,12 @@ pub(crate) fn topology() -> Topology {
 }
 
 pub(crate) fn rental(id: i64, name: &str) -> Rental {
-    Rental {
-        id,
-        account_id: Some(7),
-        name: name.to_owned(),
-        canceled_at: None,
-    }
+    Rental { id, account_id: Some(7), name: name.to_owned(), canceled_at: None }
 }
 
 pub(crate) async fn migrated() -> Database {
     let database = testing::database().await;
-    dionysus_postgres::schema::migrate(&database.pool)
-        .await
-        .unwrap();
+    dionysus_postgres::schema::migrate(&database.pool).await.unwrap();
     execute(
         &database.pool,
         "create table rentals (id bigint primary key, account_id bigint, name text not null, canceled_at timestamptz)",
@@ -95,9 +86,7 @@ pub(crate) async fn outbox() -> (Database, Outbox) {
 }
 
 pub(crate) async fn connect(pool: &PgPool, options: OutboxOptions) -> Outbox {
-    Outbox::connect_with(pool.clone(), topology(), options)
-        .await
-        .unwrap()
+    Outbox::connect_with(pool.clone(), topology(), options).await.unwrap()
 }
 
 pub(crate) async fn execute(pool: &PgPool, sql: &'static str) {
@@ -117,11 +106,7 @@ pub(crate) async fn rows(pool: &PgPool) -> Vec<Row> {
 
 /// `key event` of each row.
 pub(crate) async fn events(pool: &PgPool) -> Vec<String> {
-    rows(pool)
-        .await
-        .iter()
-        .map(|row| format!("{} {}", row.key, row.event))
-        .collect()
+    rows(pool).await.iter().map(|row| format!("{} {}", row.key, row.event)).collect()
 }
 
 pub(crate) fn payload(event: &str, name: &str) -> String {

@@ -28,9 +28,7 @@ fn list(value: &Value) -> &[Value] {
 
 /// Runs a recorded statement, and stages what it did if `stage`.
 async fn run(outbox: &Outbox, statement: &str, stage: bool) {
-    let statement = statement
-        .strip_suffix(" RETURNING \"id\"")
-        .unwrap_or(statement);
+    let statement = statement.strip_suffix(" RETURNING \"id\"").unwrap_or(statement);
     let mut tx = outbox.begin().await.unwrap();
     let note: Note = sqlx::query_as(AssertSqlSafe(format!("{statement} returning *")))
         .fetch_one(&mut *tx)
@@ -48,25 +46,17 @@ async fn run(outbox: &Outbox, statement: &str, stage: bool) {
 
 #[tokio::test]
 async fn keys_partition_keys_and_payloads_are_those_of_the_recording() {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../tests/golden/01a-simple-crud.json"
-    );
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/01a-simple-crud.json");
     let recording: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let database = migrated().await;
     let table = text(&recording["tables"], "notes").to_owned();
-    sqlx::raw_sql(AssertSqlSafe(table))
-        .execute(&database.pool)
-        .await
-        .unwrap();
+    sqlx::raw_sql(AssertSqlSafe(table)).execute(&database.pool).await.unwrap();
     let topology = Topology::builder()
         .integer_partition_keys()
         .namespace("v3", |ns| ns.topic("notes", |t| t.publish::<Note>()))
         .build()
         .unwrap();
-    let outbox = Outbox::connect(database.pool.clone(), topology)
-        .await
-        .unwrap();
+    let outbox = Outbox::connect(database.pool.clone(), topology).await.unwrap();
 
     let (mut inserted, mut messages) = (Vec::new(), Vec::new());
     for step in list(&recording["steps"]) {
@@ -92,39 +82,24 @@ fn compare(rows: &[Row], inserted: &[Value], messages: &[Value]) {
         assert_eq!(row.event, text(recorded, "event_name"));
         assert_eq!(
             (row.model.as_str(), row.model_id.as_str()),
-            (
-                text(recorded, "resource_class"),
-                text(recorded, "resource_id")
-            )
+            (text(recorded, "resource_class"), text(recorded, "resource_id"))
         );
-        assert_eq!(
-            row.partition_key.as_deref(),
-            recorded["partition_key"].as_str()
-        );
+        assert_eq!(row.partition_key.as_deref(), recorded["partition_key"].as_str());
     }
     // The gem reads an instance when it publishes, and loses what was deleted meanwhile: its rows 7 and 9 gave no message. Ours carry
     // the snapshots of their transactions.
     let lost = [6, 8];
-    let published: Vec<_> = rows
-        .iter()
-        .enumerate()
-        .filter(|(i, _)| !lost.contains(i))
-        .map(|(_, row)| row)
-        .collect();
+    let published: Vec<_> =
+        rows.iter().enumerate().filter(|(i, _)| !lost.contains(i)).map(|(_, row)| row).collect();
     assert_eq!(published.len(), messages.len());
     for (row, message) in published.into_iter().zip(messages) {
         assert_eq!(row.topic, text(message, "topic"));
         assert_eq!(row.key, text(message, "key"));
-        assert_eq!(
-            row.partition_key.as_deref(),
-            message["partition_key"].as_str()
-        );
+        assert_eq!(row.partition_key.as_deref(), message["partition_key"].as_str());
         assert_eq!(row.payload, text(message, "payload"));
     }
     assert!(
-        rows[6]
-            .payload
-            .contains(r#""event":"note_updated","model_name":"Note","data":[{"id":2,"#)
+        rows[6].payload.contains(r#""event":"note_updated","model_name":"Note","data":[{"id":2,"#)
     );
     assert!(rows[8].payload.contains(r#""body":"short life""#));
 }

@@ -1,13 +1,7 @@
 //! The producer against a real Postgres.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test has nobody to return an error to"
-)]
-#![expect(
-    clippy::redundant_closure_for_method_calls,
-    reason = "declarations read alike"
-)]
+#![expect(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
+#![expect(clippy::redundant_closure_for_method_calls, reason = "declarations read alike")]
 
 mod connect;
 mod fixture;

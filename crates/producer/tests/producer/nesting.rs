@@ -36,16 +36,9 @@ async fn a_savepoint_hands_its_events_on_or_takes_them_with_it() {
 
     assert_eq!(
         events(&database.pool).await,
-        [
-            "Rental:1 rental_created",
-            "Rental:2 rental_created",
-            "Rental:3 rental_created"
-        ]
+        ["Rental:1 rental_created", "Rental:2 rental_created", "Rental:3 rental_created"]
     );
-    assert_eq!(
-        rows(&database.pool).await[0].payload,
-        payload("rental_created", "last")
-    );
+    assert_eq!(rows(&database.pool).await[0].payload, payload("rental_created", "last"));
 }
 
 #[tokio::test]
@@ -117,43 +110,25 @@ async fn a_nested_transaction_of_sqlx_may_end_before_its_changes_are_staged() {
 #[tokio::test]
 async fn a_nested_transaction_of_sqlx_that_is_left_open_is_refused_and_all_is_rolled_back() {
     let database = migrated().await;
-    let pool = PgPoolOptions::new()
-        .max_connections(1)
-        .connect(&database.url)
-        .await
-        .unwrap();
+    let pool = PgPoolOptions::new().max_connections(1).connect(&database.url).await.unwrap();
     let outbox = connect(&pool, OutboxOptions::new()).await;
     let mut tx = outbox.begin().await.unwrap();
     tx.created(&rental(1, "a")).unwrap();
     forget(tx.begin().await.unwrap());
-    sqlx::raw_sql("insert into rentals values (1, 7, 'a', null)")
-        .execute(&mut *tx)
-        .await
-        .unwrap();
+    sqlx::raw_sql("insert into rentals values (1, 7, 'a', null)").execute(&mut *tx).await.unwrap();
     for error in [
         tx.updated(&rental(1, "b")).unwrap_err(),
         tx.savepoint().await.map(drop).unwrap_err(),
         tx.commit().await.unwrap_err(),
     ] {
-        assert!(
-            matches!(
-                error,
-                Error::OtherDepth {
-                    expected: 1,
-                    found: 2
-                }
-            ),
-            "{error:?}"
-        );
+        assert!(matches!(error, Error::OtherDepth { expected: 1, found: 2 }), "{error:?}");
     }
     // The one connection of the pool is in no transaction any more.
     let mut tx = outbox.begin().await.unwrap();
     tx.created(&rental(2, "b")).unwrap();
     tx.commit().await.unwrap();
-    let rentals: i64 = sqlx::query_scalar("select count(*) from rentals")
-        .fetch_one(&database.pool)
-        .await
-        .unwrap();
+    let rentals: i64 =
+        sqlx::query_scalar("select count(*) from rentals").fetch_one(&database.pool).await.unwrap();
     assert_eq!(
         (rentals, events(&database.pool).await),
         (0, vec!["Rental:2 rental_created".to_owned()])
@@ -163,11 +138,7 @@ async fn a_nested_transaction_of_sqlx_that_is_left_open_is_refused_and_all_is_ro
 #[tokio::test]
 async fn a_dropped_stage_panics_where_that_is_asked_for() {
     let database = migrated().await;
-    let outbox = connect(
-        &database.pool,
-        OutboxOptions::new().panic_on_dropped_stage(true),
-    )
-    .await;
+    let outbox = connect(&database.pool, OutboxOptions::new().panic_on_dropped_stage(true)).await;
     let panics = |drop_it: Box<dyn FnOnce() + '_>| catch_unwind(AssertUnwindSafe(drop_it)).is_err();
 
     let mut stage = outbox.stage();
@@ -210,10 +181,8 @@ async fn a_dropped_stage_is_logged_without_what_it_held() {
     let (_database, outbox) = outbox().await;
     let log = Log::default();
     let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
+    let subscriber =
+        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
     let mut stage = outbox.stage();
     stage.created(&rental(1, "private")).unwrap();
     let mut tx = outbox.begin().await.unwrap();
@@ -225,18 +194,12 @@ async fn a_dropped_stage_is_logged_without_what_it_held() {
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     let lines: Vec<&str> = log.lines().collect();
     assert_eq!(lines.len(), 2, "{log}");
-    assert!(
-        lines[0].contains("ERROR") && lines[0].contains("stage dropped with events"),
-        "{log}"
-    );
+    assert!(lines[0].contains("ERROR") && lines[0].contains("stage dropped with events"), "{log}");
     assert!(
         lines[1].contains("WARN") && lines[1].contains("transaction dropped with staged events"),
         "{log}"
     );
-    assert!(
-        !log.contains("private") && !log.contains("Rental:1"),
-        "{log}"
-    );
+    assert!(!log.contains("private") && !log.contains("Rental:1"), "{log}");
 }
 
 #[test]

@@ -9,11 +9,8 @@ const CHANGES: i64 = 25;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn per_instance_rows_follow_each_other_in_the_order_of_commits() {
     let (database, outbox) = outbox().await;
-    execute(
-        &database.pool,
-        "insert into rentals values (1, 0, 'a', null), (2, 0, 'b', null)",
-    )
-    .await;
+    execute(&database.pool, "insert into rentals values (1, 0, 'a', null), (2, 0, 'b', null)")
+        .await;
     let mut writers = JoinSet::new();
     for writer in 0..WRITERS {
         let outbox = outbox.clone();
@@ -29,10 +26,7 @@ async fn per_instance_rows_follow_each_other_in_the_order_of_commits() {
                     .unwrap();
                 tx.updated(&rental).unwrap();
                 if (writer + change) % 3 == 0 {
-                    sqlx::query("select pg_sleep(0.002)")
-                        .execute(&mut *tx)
-                        .await
-                        .unwrap();
+                    sqlx::query("select pg_sleep(0.002)").execute(&mut *tx).await.unwrap();
                 }
                 if (writer * change) % 7 == 1 {
                     tx.rollback().await.unwrap();

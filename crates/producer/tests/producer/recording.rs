@@ -25,10 +25,8 @@ async fn events_are_written_at_commit_in_one_statement_and_not_before() {
         .await
         .unwrap();
     tx.commit().await.unwrap();
-    let inserts: Vec<i64> = sqlx::query_scalar("select rows from inserts")
-        .fetch_all(&database.pool)
-        .await
-        .unwrap();
+    let inserts: Vec<i64> =
+        sqlx::query_scalar("select rows from inserts").fetch_all(&database.pool).await.unwrap();
     assert_eq!((before, inserts), (0, vec![50]));
 }
 
@@ -70,10 +68,7 @@ async fn a_snapshot_is_frozen_when_it_is_staged() {
     tx.updated(&rental).unwrap();
     "after".clone_into(&mut rental.name);
     tx.commit().await.unwrap();
-    assert_eq!(
-        rows(&database.pool).await[0].payload,
-        payload("rental_updated", "before")
-    );
+    assert_eq!(rows(&database.pool).await[0].payload, payload("rental_updated", "before"));
 }
 
 #[tokio::test]
@@ -87,11 +82,7 @@ async fn an_instance_that_is_gone_leaves_its_id_and_a_soft_deleted_one_its_snaps
     })
     .unwrap();
     tx.commit().await.unwrap();
-    let payloads: Vec<_> = rows(&database.pool)
-        .await
-        .into_iter()
-        .map(|row| row.payload)
-        .collect();
+    let payloads: Vec<_> = rows(&database.pool).await.into_iter().map(|row| row.payload).collect();
     assert_eq!(
         payloads,
         [
@@ -114,27 +105,18 @@ async fn a_coalesced_event_carries_the_name_it_was_coalesced_to() {
         events(&database.pool).await,
         ["Rental:1 rental_created", "Rental:2 rental_destroyed"]
     );
-    assert_eq!(
-        rows(&database.pool).await[0].payload,
-        payload("rental_created", "last")
-    );
+    assert_eq!(rows(&database.pool).await[0].payload, payload("rental_created", "last"));
 }
 
 #[tokio::test]
 async fn a_model_of_several_topics_gives_a_row_for_each_and_none_for_a_twin() {
     let database = migrated().await;
     let topology = Topology::builder()
-        .namespace("v3", |ns| {
-            ns.topic("rentals", |t| t.genesis_replica().publish::<Rental>())
-        })
-        .namespace("v4", |ns| {
-            ns.topic("rentals", |t| t.partition_key("name").publish::<Rental>())
-        })
+        .namespace("v3", |ns| ns.topic("rentals", |t| t.genesis_replica().publish::<Rental>()))
+        .namespace("v4", |ns| ns.topic("rentals", |t| t.partition_key("name").publish::<Rental>()))
         .build()
         .unwrap();
-    let outbox = dionysus_producer::Outbox::connect(database.pool.clone(), topology)
-        .await
-        .unwrap();
+    let outbox = dionysus_producer::Outbox::connect(database.pool.clone(), topology).await.unwrap();
     let mut tx = outbox.begin().await.unwrap();
     tx.created(&rental(1, "a")).unwrap();
     tx.updated(&rental(1, "b")).unwrap();
@@ -190,10 +172,7 @@ async fn a_transaction_of_the_application_carries_a_stage() {
 async fn the_outbox_turns_synchronous_commit_on_for_the_transaction() {
     let (database, outbox) = outbox().await;
     let mut conn = database.pool.acquire().await.unwrap();
-    sqlx::raw_sql("set synchronous_commit = off")
-        .execute(&mut *conn)
-        .await
-        .unwrap();
+    sqlx::raw_sql("set synchronous_commit = off").execute(&mut *conn).await.unwrap();
     let mut own = sqlx::Connection::begin(&mut *conn).await.unwrap();
     let show = "select current_setting('synchronous_commit')";
     let mut tx = outbox.begin_on(&mut own).await.unwrap();
@@ -202,28 +181,19 @@ async fn the_outbox_turns_synchronous_commit_on_for_the_transaction() {
     tx.commit().await.unwrap();
     let within: String = sqlx::query_scalar(show).fetch_one(&mut *own).await.unwrap();
     own.commit().await.unwrap();
-    let after: String = sqlx::query_scalar(show)
-        .fetch_one(&mut *conn)
-        .await
-        .unwrap();
+    let after: String = sqlx::query_scalar(show).fetch_one(&mut *conn).await.unwrap();
     assert_eq!([before, within, after], ["off", "on", "off"]);
 }
 
 #[tokio::test]
 async fn a_transaction_can_begin_with_a_statement_of_the_application() {
     let (database, outbox) = outbox().await;
-    let mut tx = outbox
-        .begin_with("begin isolation level repeatable read")
-        .await
-        .unwrap();
+    let mut tx = outbox.begin_with("begin isolation level repeatable read").await.unwrap();
     let level: String = sqlx::query_scalar("select current_setting('transaction_isolation')")
         .fetch_one(&mut *tx)
         .await
         .unwrap();
     tx.created(&rental(1, "a")).unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(
-        (level.as_str(), rows(&database.pool).await.len()),
-        ("repeatable read", 1)
-    );
+    assert_eq!((level.as_str(), rows(&database.pool).await.len()), ("repeatable read", 1));
 }

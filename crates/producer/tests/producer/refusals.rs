@@ -3,11 +3,7 @@ use dionysus_producer::{Error, Topology};
 use crate::fixture::*;
 
 fn document(code: &str, region: &str, bytes: &[u8]) -> Document {
-    Document {
-        code: code.to_owned(),
-        region: region.to_owned(),
-        bytes: bytes.to_vec(),
-    }
+    Document { code: code.to_owned(), region: region.to_owned(), bytes: bytes.to_vec() }
 }
 
 #[tokio::test]
@@ -21,10 +17,7 @@ async fn what_cannot_be_published_is_refused_when_it_is_staged_and_the_transacti
         "{error:?}"
     );
     for (document, text) in [
-        (
-            document("", "eu", b""),
-            "an instance of model `Core::Document` has an empty id",
-        ),
+        (document("", "eu", b""), "an instance of model `Core::Document` has an empty id"),
         (
             document("a\0", "eu", b""),
             "id or partition key of an instance of model `Core::Document` holds a NUL",
@@ -41,10 +34,7 @@ async fn what_cannot_be_published_is_refused_when_it_is_staged_and_the_transacti
             document(&"a".repeat(2_100), "eu", b""),
             "a key of model `Core::Document` has 2115 bytes, the outbox takes 2048",
         ),
-        (
-            document("a", "eu", &[0xff]),
-            "a snapshot of model `Core::Document` cannot be written",
-        ),
+        (document("a", "eu", &[0xff]), "a snapshot of model `Core::Document` cannot be written"),
         (
             document("a", "eu", &[b'x'; 200]),
             "a message of model `Core::Document` has 353 bytes, topic `v3_documents` takes 300",
@@ -55,10 +45,7 @@ async fn what_cannot_be_published_is_refused_when_it_is_staged_and_the_transacti
         assert!(error.remedy().is_some(), "{text}");
     }
     assert_eq!(tx.staged(), 1);
-    let one: i32 = sqlx::query_scalar("select 1")
-        .fetch_one(&mut *tx)
-        .await
-        .unwrap();
+    let one: i32 = sqlx::query_scalar("select 1").fetch_one(&mut *tx).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(
         (one, events(&database.pool).await),
@@ -77,26 +64,18 @@ async fn a_message_of_exactly_the_limit_is_taken() {
     for (limit, taken) in [(size, true), (size - 1, false)] {
         let topology = Topology::builder()
             .namespace("v3", |ns| {
-                ns.topic("documents", |t| {
-                    t.max_message_bytes(limit).publish::<Document>()
-                })
+                ns.topic("documents", |t| t.max_message_bytes(limit).publish::<Document>())
             })
             .build()
             .unwrap();
-        let outbox = dionysus_producer::Outbox::connect(database.pool.clone(), topology)
-            .await
-            .unwrap();
+        let outbox =
+            dionysus_producer::Outbox::connect(database.pool.clone(), topology).await.unwrap();
         let mut stage = outbox.stage();
         let result = stage.destroyed(&document("a", "eu", b""));
         stage.discard();
         match result {
             Ok(()) => assert!(taken),
-            Err(Error::TooLarge {
-                size: found,
-                limit: allowed,
-                topic,
-                ..
-            }) => {
+            Err(Error::TooLarge { size: found, limit: allowed, topic, .. }) => {
                 assert_eq!(
                     (found, allowed, topic.as_str(), taken),
                     (size, limit, "v3_documents", false)
@@ -117,14 +96,9 @@ async fn a_refusal_by_one_topic_stages_nothing_for_the_others() {
         })
         .build()
         .unwrap();
-    let outbox = dionysus_producer::Outbox::connect(database.pool.clone(), topology)
-        .await
-        .unwrap();
+    let outbox = dionysus_producer::Outbox::connect(database.pool.clone(), topology).await.unwrap();
     let mut tx = outbox.begin().await.unwrap();
-    assert!(matches!(
-        tx.created(&rental(1, "a")),
-        Err(Error::TooLarge { .. })
-    ));
+    assert!(matches!(tx.created(&rental(1, "a")), Err(Error::TooLarge { .. })));
     assert_eq!(tx.staged(), 0);
     tx.rollback().await.unwrap();
 }
@@ -136,10 +110,7 @@ async fn a_stage_is_not_written_outside_a_transaction() {
     let mut stage = outbox.stage();
     stage.created(&rental(1, "a")).unwrap();
     let error = stage.write(&mut conn).await.unwrap_err();
-    assert!(
-        matches!(error, Error::NoTransaction) && error.remedy().is_some(),
-        "{error:?}"
-    );
+    assert!(matches!(error, Error::NoTransaction) && error.remedy().is_some(), "{error:?}");
     assert_eq!(rows(&database.pool).await, []);
 }
 

@@ -14,19 +14,13 @@ async fn listener(pool: &PgPool) -> PgListener {
 
 /// The payload of the next notification: empty for a wake-up.
 async fn heard(listener: &mut PgListener) -> String {
-    let notification = timeout(LIMIT, listener.recv())
-        .await
-        .expect("a notification in time")
-        .unwrap();
+    let notification =
+        timeout(LIMIT, listener.recv()).await.expect("a notification in time").unwrap();
     notification.payload().to_owned()
 }
 
 async fn mark(pool: &PgPool) {
-    sqlx::query("select pg_notify($1, 'mark')")
-        .bind(WAKE_UP_CHANNEL)
-        .execute(pool)
-        .await
-        .unwrap();
+    sqlx::query("select pg_notify($1, 'mark')").bind(WAKE_UP_CHANNEL).execute(pool).await.unwrap();
 }
 
 /// A commit rings before it returns, so this needs no waiting.
@@ -77,10 +71,7 @@ async fn nothing_committed_wakes_nobody() {
     let mut tx = outbox.begin_on(&mut own).await.unwrap();
     tx.created(&rental(1, "a")).unwrap();
     tx.commit().await.unwrap();
-    assert!(
-        !rang(&mut wake_ups).await,
-        "before the application's commit"
-    );
+    assert!(!rang(&mut wake_ups).await, "before the application's commit");
     own.commit().await.unwrap();
     outbox.wake_up();
     assert!(rang(&mut wake_ups).await);
@@ -114,16 +105,10 @@ async fn switched_off_only_this_process_is_told() {
 #[tokio::test]
 async fn commits_go_on_when_the_pool_has_one_connection() {
     let database = migrated().await;
-    let pool = PgPoolOptions::new()
-        .max_connections(1)
-        .connect(&database.url)
-        .await
-        .unwrap();
+    let pool = PgPoolOptions::new().max_connections(1).connect(&database.url).await.unwrap();
     let outbox = connect(&pool, OutboxOptions::new()).await;
     for id in 1..=50 {
-        timeout(LIMIT, commit(&outbox, id))
-            .await
-            .expect("a commit in time");
+        timeout(LIMIT, commit(&outbox, id)).await.expect("a commit in time");
     }
     assert_eq!(rows(&pool).await.len(), 50);
 }

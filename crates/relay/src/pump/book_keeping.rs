@@ -23,12 +23,8 @@ impl Pump {
     pub(super) async fn checkpoint(&mut self) -> Result<(), Error> {
         self.next_checkpoint = Instant::now() + self.session.options.checkpoint_interval;
         self.settle_lanes();
-        let places: Vec<_> = self
-            .lanes
-            .values()
-            .filter(|lane| worth_storing(lane))
-            .map(place)
-            .collect();
+        let places: Vec<_> =
+            self.lanes.values().filter(|lane| worth_storing(lane)).map(place).collect();
         if places.is_empty() {
             return Ok(());
         }
@@ -57,15 +53,10 @@ impl Pump {
     ) -> Result<Option<Vec<String>>, Error> {
         match stored {
             Ok(stored) if stored.len() == wanted => Ok(Some(stored)),
-            Ok(_) => self
-                .forget("a cursor was not ours to store")
-                .await
-                .map(|()| None),
+            Ok(_) => self.forget("a cursor was not ours to store").await.map(|()| None),
             Err(error) => {
                 tracing::warn!(error = %error, "cursors not stored");
-                self.forget("cursors could not be stored")
-                    .await
-                    .map(|()| None)
+                self.forget("cursors could not be stored").await.map(|()| None)
             }
         }
     }
@@ -89,11 +80,7 @@ impl Pump {
             return Ok(());
         }
         let share = fair_share(&beat);
-        let active = self
-            .lanes
-            .values()
-            .filter(|lane| lane.state != State::Draining)
-            .count();
+        let active = self.lanes.values().filter(|lane| lane.state != State::Draining).count();
         if active > share && beat.relays > 1 {
             self.drain(active - share);
         } else if active < share && beat.claimable > 0 {
@@ -137,10 +124,7 @@ impl Pump {
 
     /// Stops reading everything; what was handed over is waited for.
     pub(super) fn begin_stopping(&mut self) {
-        tracing::info!(
-            in_flight = self.in_flight.outstanding(),
-            "handing over the lanes"
-        );
+        tracing::info!(in_flight = self.in_flight.outstanding(), "handing over the lanes");
         self.stopping = true;
         (self.work, self.ready) = (None, None);
         for lane in self.lanes.values_mut() {
@@ -162,11 +146,8 @@ impl Pump {
             return Ok(());
         }
         self.settle_lanes();
-        let places: Vec<_> = drained
-            .iter()
-            .filter_map(|topic| self.lanes.get(topic))
-            .map(place)
-            .collect();
+        let places: Vec<_> =
+            drained.iter().filter_map(|topic| self.lanes.get(topic)).map(place).collect();
         let wanted = places.len();
         let released =
             lanes::release(&self.session.pool, self.session.id, self.token, &places).await;
@@ -199,11 +180,7 @@ fn start_draining(lane: &mut Lane, next_request: u64) {
 }
 
 fn place(lane: &Lane) -> Checkpoint<'_> {
-    Checkpoint {
-        topic: &lane.topic,
-        epoch: lane.epoch,
-        cursor: &lane.settled,
-    }
+    Checkpoint { topic: &lane.topic, epoch: lane.epoch, cursor: &lane.settled }
 }
 
 /// Rows were published since, or so many transactions have passed that looking through them again would cost.

@@ -73,9 +73,7 @@ impl Work {
     }
 
     fn next(&mut self) -> Option<Held> {
-        self.held
-            .take()
-            .or_else(|| self.rows.next().map(|row| Held { row, half: false }))
+        self.held.take().or_else(|| self.rows.next().map(|row| Held { row, half: false }))
     }
 
     /// The lanes for which this chunk still counts.

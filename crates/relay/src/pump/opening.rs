@@ -12,9 +12,7 @@ impl Pump {
     /// Looks up the lane's topics in a task of its own.
     pub(super) fn open(&mut self, lane: &Lane) {
         let (opener, publisher) = (self.session.opener.clone(), Arc::clone(&self.publisher));
-        let topics: Vec<_> = std::iter::once(lane.topic.clone())
-            .chain(lane.twin.clone())
-            .collect();
+        let topics: Vec<_> = std::iter::once(lane.topic.clone()).chain(lane.twin.clone()).collect();
         let (topic, valid_from) = (lane.topic.clone(), lane.valid_from);
         self.openings.spawn(async move {
             let result = opener.open(&publisher, &topics).await;

@@ -28,12 +28,7 @@ impl Pump {
         if self.reader.as_ref().is_none_or(|reader| reader.busy) {
             return;
         }
-        let Some(Next {
-            span,
-            round,
-            topics,
-        }) = self.next_span()
-        else {
+        let Some(Next { span, round, topics }) = self.next_span() else {
             return;
         };
         self.last_request += 1;
@@ -47,12 +42,7 @@ impl Pump {
         }
         let limit = self.chunk_limit();
         if let Some(reader) = &mut self.reader {
-            reader.request(Request {
-                id,
-                span,
-                topics,
-                limit,
-            });
+            reader.request(Request { id, span, topics, limit });
         }
     }
 
@@ -71,11 +61,7 @@ impl Pump {
                 None => (Span::Fresh(from.clone()), self.round),
             },
         };
-        Some(Next {
-            span,
-            round,
-            topics,
-        })
+        Some(Next { span, round, topics })
     }
 
     /// The latest snapshot at which another lane stands, or will stand, ahead of `from`, and the round in which that was taken.
@@ -139,11 +125,7 @@ impl Pump {
         if self.work.is_some() {
             return;
         }
-        let Some(Response {
-            request,
-            window: Ok(window),
-        }) = self.ready.take()
-        else {
+        let Some(Response { request, window: Ok(window) }) = self.ready.take() else {
             return;
         };
         if let Some(bytes) = window.average_payload() {
@@ -175,9 +157,7 @@ impl Pump {
 
     fn refuse_ahead(&mut self, topics: &[String]) {
         for topic in topics {
-            let error = PostgresError::CursorAhead {
-                topic: topic.clone(),
-            };
+            let error = PostgresError::CursorAhead { topic: topic.clone() };
             tracing::error!(error = %error, remedy = error.remedy(), "lane stopped");
         }
         self.block_lanes(topics);
@@ -186,11 +166,7 @@ impl Pump {
 
 /// Where the lanes of a request have read to.
 fn advanced(from: &Snapshot, window: &Window, too_large: bool) -> Cursor {
-    let inside = |seq| Cursor::Inside {
-        from: from.clone(),
-        to: window.to.clone(),
-        seq,
-    };
+    let inside = |seq| Cursor::Inside { from: from.clone(), to: window.to.clone(), seq };
     match window.rows.last() {
         _ if too_large => inside(Cursor::WINDOW_START),
         Some(row) if window.more => inside(row.seq()),

@@ -125,8 +125,7 @@ impl Pump {
             self.restart_lanes();
             return Ok(());
         }
-        self.lanes
-            .retain(|topic, _| owned.iter().any(|lane| lane.topic == *topic));
+        self.lanes.retain(|topic, _| owned.iter().any(|lane| lane.topic == *topic));
         for claimed in owned {
             let state = self.lanes.get(&claimed.topic).map(|lane| lane.state);
             let mut lane = Lane::new(claimed, self.in_flight.open(), self.last_request + 1);

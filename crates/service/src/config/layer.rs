@@ -16,10 +16,8 @@ const PREFIX: &str = "DIONYSUS_";
 const CONFIG_FILE: &str = "DIONYSUS_CONFIG";
 
 /// Names that other tools use, too.
-const ALIASES: [(&str, [&str; 2]); 2] = [
-    ("DATABASE_URL", ["database", "url"]),
-    ("KAFKA_BROKERS", ["kafka", "brokers"]),
-];
+const ALIASES: [(&str, [&str; 2]); 2] =
+    [("DATABASE_URL", ["database", "url"]), ("KAFKA_BROKERS", ["kafka", "brokers"])];
 
 /// One setting that somebody made.
 pub(super) struct Setting {
@@ -45,22 +43,14 @@ impl Setting {
     }
 
     pub(super) fn fault(&self, problem: String) -> Fault {
-        Fault {
-            place: self.path.join("."),
-            origin: self.origin.clone(),
-            problem,
-        }
+        Fault { place: self.path.join("."), origin: self.origin.clone(), problem }
     }
 }
 
 pub(super) fn file(file: &Path, defaults: &Dict, faults: &mut Vec<Fault>) -> Vec<Setting> {
     let origin = file.display().to_string();
     let mut fail = |problem: String| {
-        faults.push(Fault {
-            place: origin.clone(),
-            origin: String::new(),
-            problem,
-        });
+        faults.push(Fault { place: origin.clone(), origin: String::new(), problem });
         Vec::new()
     };
     let text = match std::fs::read_to_string(file) {
@@ -71,13 +61,7 @@ pub(super) fn file(file: &Path, defaults: &Dict, faults: &mut Vec<Fault>) -> Vec
         Ok(profiles) => {
             let mut settings = Vec::new();
             for dict in profiles.into_values() {
-                leaves(
-                    dict,
-                    Some(defaults),
-                    &mut Vec::new(),
-                    &origin,
-                    &mut settings,
-                );
+                leaves(dict, Some(defaults), &mut Vec::new(), &origin, &mut settings);
             }
             settings
         }
@@ -88,14 +72,8 @@ pub(super) fn file(file: &Path, defaults: &Dict, faults: &mut Vec<Fault>) -> Vec
 /// The parser quotes the line it does not understand, which may hold a password.
 fn without_excerpt(problem: &str) -> String {
     let mut lines = problem.lines().filter(|line| !line.trim().is_empty());
-    let place = lines
-        .next()
-        .unwrap_or_default()
-        .trim_start_matches("TOML parse error ");
-    let reason = lines
-        .next_back()
-        .filter(|line| !line.contains('|'))
-        .unwrap_or("not valid TOML");
+    let place = lines.next().unwrap_or_default().trim_start_matches("TOML parse error ");
+    let reason = lines.next_back().filter(|line| !line.contains('|')).unwrap_or("not valid TOML");
     format!("{reason} {place}")
 }
 
@@ -117,20 +95,12 @@ pub(super) fn environment(
         settings.push((
             alias.is_none(),
             name,
-            Setting {
-                path,
-                value: text.into(),
-                is_text: true,
-                origin,
-            },
+            Setting { path, value: text.into(), is_text: true, origin },
         ));
     }
     // Our own names win over the common ones.
     settings.sort_by(|(a, x, _), (b, y, _)| (a, x).cmp(&(b, y)));
-    settings
-        .into_iter()
-        .map(|(_, _, setting)| setting)
-        .collect()
+    settings.into_iter().map(|(_, _, setting)| setting).collect()
 }
 
 /// `KAFKA__PROPERTIES__SASL_MECHANISM` is `kafka.properties."sasl.mechanism"`: variables have no dots, librdkafka's properties no

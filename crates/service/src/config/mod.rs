@@ -71,11 +71,7 @@ fn load<T: Config>(
 
     let mut figment = Figment::from(Serialized::defaults(T::default()));
     for setting in settings {
-        if setting
-            .path
-            .first()
-            .is_some_and(|section| is_of_another_binary(section, &defaults))
-        {
+        if setting.path.first().is_some_and(|section| is_of_another_binary(section, &defaults)) {
             continue;
         }
         match accept::<T>(&setting, &defaults) {
@@ -95,15 +91,9 @@ fn load<T: Config>(
     let mut checked = Faults::default();
     config.check(&mut checked);
     // A setting that could not be read has said what is wrong with it.
-    checked
-        .0
-        .retain(|fault| faults.iter().all(|known| known.place != fault.place));
+    checked.0.retain(|fault| faults.iter().all(|known| known.place != fault.place));
     faults.append(&mut checked.0);
-    if faults.is_empty() {
-        Ok(config)
-    } else {
-        Err(ConfigError { faults })
-    }
+    if faults.is_empty() { Ok(config) } else { Err(ConfigError { faults }) }
 }
 
 /// The value to use for a setting, or what is wrong with it.
@@ -139,12 +129,9 @@ fn nest(path: &[String], value: Value) -> Dict {
     let Some((last, above)) = path.split_last() else {
         return Dict::new();
     };
-    above
-        .iter()
-        .rev()
-        .fold(Dict::from([(last.clone(), value)]), |inner, key| {
-            Dict::from([(key.clone(), Value::Dict(Tag::Default, inner))])
-        })
+    above.iter().rev().fold(Dict::from([(last.clone(), value)]), |inner, key| {
+        Dict::from([(key.clone(), Value::Dict(Tag::Default, inner))])
+    })
 }
 
 #[cfg(test)]

@@ -21,10 +21,7 @@ pub(super) fn unknown(path: &[String], defaults: &Dict) -> Option<String> {
 }
 
 fn describe(key: &str, level: &Dict) -> String {
-    let nearest = level
-        .keys()
-        .map(|known| (distance(key, known), known))
-        .min();
+    let nearest = level.keys().map(|known| (distance(key, known), known)).min();
     match nearest {
         Some((distance, known)) if distance <= 1 + known.len() / 4 => {
             format!("unknown setting; did you mean `{known}`?")
@@ -58,12 +55,9 @@ mod tests {
 
     #[test]
     fn distance_counts_edits() {
-        for (a, b, edits) in [
-            ("batch", "batch", 0),
-            ("bach", "batch", 1),
-            ("", "abc", 3),
-            ("kitten", "sitting", 3),
-        ] {
+        for (a, b, edits) in
+            [("batch", "batch", 0), ("bach", "batch", 1), ("", "abc", 3), ("kitten", "sitting", 3)]
+        {
             assert_eq!(distance(a, b), edits, "{a} {b}");
         }
     }

@@ -1,7 +1,4 @@
-#![expect(
-    clippy::redundant_closure_for_method_calls,
-    reason = "declarations read alike"
-)]
+#![expect(clippy::redundant_closure_for_method_calls, reason = "declarations read alike")]
 
 use dionysus_core::{AttributeInfo, JsonWriter};
 use dionysus_derive::Publishable;
@@ -79,9 +76,7 @@ fn all_mistakes_are_reported_at_once_with_their_place() {
     let builder = Topology::builder()
         .namespace("v3", |ns| {
             ns.topic("rentals", |t| {
-                t.genesis_replica()
-                    .publish::<Rental>()
-                    .publish::<SecondRental>()
+                t.genesis_replica().publish::<Rental>().publish::<SecondRental>()
             })
             .topic("rentals_genesis", |t| t.publish::<Account>())
             .topic("empty", |t| t)
@@ -120,9 +115,7 @@ fn all_mistakes_are_reported_at_once_with_their_place() {
     );
     let error = Error::Topology { mistakes: found };
     assert!(
-        error
-            .to_string()
-            .starts_with("the topology has 12 mistakes: topic `v3_rentals` publishes")
+        error.to_string().starts_with("the topology has 12 mistakes: topic `v3_rentals` publishes")
     );
     assert!(error.remedy().unwrap().contains("declare a topic once"));
 }
@@ -132,12 +125,7 @@ fn a_topic_is_a_name_across_namespaces() {
     let builder = Topology::builder()
         .namespace("a", |ns| ns.topic("b_c", |t| t.publish::<Rental>()))
         .namespace("a_b", |ns| ns.topic("c", |t| t.publish::<Rental>()));
-    assert_eq!(
-        mistakes(builder),
-        [Mistake::DuplicateTopic {
-            topic: "a_b_c".into()
-        }]
-    );
+    assert_eq!(mistakes(builder), [Mistake::DuplicateTopic { topic: "a_b_c".into() }]);
 }
 
 #[test]
@@ -155,42 +143,15 @@ fn a_partition_key_is_the_topics_then_the_models_then_the_default() {
         })
         .build()
         .unwrap();
-    let rental = Rental {
-        id: 1,
-        account_id: Some(7),
-        code: "12ab".into(),
-    };
-    assert_eq!(
-        key(&topology, "v3_by_default", &rental).as_deref(),
-        Some("7")
-    );
-    assert_eq!(
-        key(&topology, "v3_by_code", &rental).as_deref(),
-        Some("12ab")
-    );
-    assert_eq!(
-        key(&topology, "v3_by_closure", &rental).as_deref(),
-        Some("#12ab")
-    );
-    assert_eq!(
-        key(
-            &topology,
-            "v3_by_default",
-            &Rental {
-                account_id: None,
-                ..rental
-            }
-        ),
-        None
-    );
+    let rental = Rental { id: 1, account_id: Some(7), code: "12ab".into() };
+    assert_eq!(key(&topology, "v3_by_default", &rental).as_deref(), Some("7"));
+    assert_eq!(key(&topology, "v3_by_code", &rental).as_deref(), Some("12ab"));
+    assert_eq!(key(&topology, "v3_by_closure", &rental).as_deref(), Some("#12ab"));
+    assert_eq!(key(&topology, "v3_by_default", &Rental { account_id: None, ..rental }), None);
     for (topic, expected) in [("v3_by_default", None), ("v3_by_closure", Some("1"))] {
         let model = topology.topic(topic).unwrap().model("Account").unwrap();
         assert_eq!(
-            model
-                .partition_key()
-                .of(&Account { id: 1 })
-                .unwrap()
-                .as_deref(),
+            model.partition_key().of(&Account { id: 1 }).unwrap().as_deref(),
             expected,
             "{topic}"
         );
@@ -204,9 +165,7 @@ fn integer_partition_keys_are_the_gems() {
         .namespace("v3", |ns| {
             ns.topic("by_default", |t| t.publish::<Rental>())
                 .topic("by_code", |t| t.partition_key("code").publish::<Rental>())
-                .topic("by_missing", |t| {
-                    t.partition_key("no_such_attribute").publish::<Rental>()
-                })
+                .topic("by_missing", |t| t.partition_key("no_such_attribute").publish::<Rental>())
                 .topic("by_closure", |t| {
                     t.publish::<Rental>()
                         .partition_key_with(|rental: &Rental| Some(rental.code.clone()))
@@ -214,30 +173,18 @@ fn integer_partition_keys_are_the_gems() {
         })
         .build()
         .unwrap();
-    let rental = Rental {
-        id: 1,
-        account_id: None,
-        code: "12ab".into(),
-    };
-    assert_eq!(
-        key(&topology, "v3_by_default", &rental).as_deref(),
-        Some("0")
-    );
+    let rental = Rental { id: 1, account_id: None, code: "12ab".into() };
+    assert_eq!(key(&topology, "v3_by_default", &rental).as_deref(), Some("0"));
     assert_eq!(key(&topology, "v3_by_code", &rental).as_deref(), Some("12"));
     assert_eq!(key(&topology, "v3_by_missing", &rental), None);
-    assert_eq!(
-        key(&topology, "v3_by_closure", &rental).as_deref(),
-        Some("12ab")
-    );
+    assert_eq!(key(&topology, "v3_by_closure", &rental).as_deref(), Some("12ab"));
 }
 
 #[test]
 fn lookups_find_topics_and_models() {
     let topology = Topology::builder()
         .no_default_partition_key()
-        .namespace("v3", |ns| {
-            ns.topic("rentals", |t| t.genesis_replica().publish::<Rental>())
-        })
+        .namespace("v3", |ns| ns.topic("rentals", |t| t.genesis_replica().publish::<Rental>()))
         .namespace("v4", |ns| {
             ns.topic("rentals", |t| t.publish::<SecondRental>())
                 .topic("all", |t| t.publish::<Account>().publish::<Rental>())
@@ -245,52 +192,29 @@ fn lookups_find_topics_and_models() {
         .build()
         .unwrap();
     let names = |topics: Vec<&PublishedTopic>| -> Vec<String> {
-        topics
-            .iter()
-            .map(|topic| topic.name().to_string())
-            .collect()
+        topics.iter().map(|topic| topic.name().to_string()).collect()
     };
     assert_eq!(
         names(topology.topics_of("Rental").collect()),
         ["v3_rentals", "v4_rentals", "v4_all"]
     );
-    assert_eq!(
-        names(topology.topics_of_type::<Rental>().collect()),
-        ["v3_rentals", "v4_all"]
-    );
-    assert_eq!(
-        names(topology.topics_of("Nothing").collect()),
-        Vec::<String>::new()
-    );
+    assert_eq!(names(topology.topics_of_type::<Rental>().collect()), ["v3_rentals", "v4_all"]);
+    assert_eq!(names(topology.topics_of("Nothing").collect()), Vec::<String>::new());
     let topic = topology.topic("v3_rentals_genesis").unwrap();
-    assert_eq!(
-        (topic.name().as_str(), topic.namespace()),
-        ("v3_rentals", "v3")
-    );
-    assert_eq!(
-        topic
-            .models()
-            .map(|model| model.name().as_str())
-            .collect::<Vec<_>>(),
-        ["Rental"]
-    );
+    assert_eq!((topic.name().as_str(), topic.namespace()), ("v3_rentals", "v3"));
+    assert_eq!(topic.models().map(|model| model.name().as_str()).collect::<Vec<_>>(), ["Rental"]);
     assert!(topology.topic("v4_rentals_genesis").is_none());
 }
 
 #[test]
 fn the_registration_tells_what_relay_and_command_line_need() {
     let topology = Topology::builder()
-        .namespace("v3", |ns| {
-            ns.topic("rentals", |t| t.genesis_replica().publish::<Rental>())
-        })
+        .namespace("v3", |ns| ns.topic("rentals", |t| t.genesis_replica().publish::<Rental>()))
         .build()
         .unwrap();
     let [registration] = topology.registrations().try_into().unwrap();
     assert!(registration.genesis_replica);
-    assert_eq!(
-        (registration.name.as_str(), registration.namespace.as_str()),
-        ("v3_rentals", "v3")
-    );
+    assert_eq!((registration.name.as_str(), registration.namespace.as_str()), ("v3_rentals", "v3"));
     assert_eq!(
         registration.topology,
         serde_json::json!({
