@@ -29,14 +29,14 @@ WITH (fillfactor='50');
 --
 
 CREATE TABLE dionysus.guards (
-    replica text NOT NULL,
-    id text NOT NULL,
+    replica text NOT NULL COLLATE pg_catalog."C",
+    id text NOT NULL COLLATE pg_catalog."C",
     version bigint DEFAULT 0 NOT NULL,
     as_of bigint DEFAULT 0 NOT NULL,
     deleted boolean DEFAULT false NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL
 )
-WITH (fillfactor='80');
+WITH (fillfactor='50');
 
 --
 -- Name: incarnation; Type: TABLE; Schema: dionysus; Owner: -

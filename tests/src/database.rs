@@ -3,13 +3,18 @@
 use std::ops::Deref;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use dionysus_embedded::testing::{self, Database};
 use dionysus_postgres::{lanes, schema};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 
-use crate::{Committed, eventually_within};
+use tokio::time::{Instant, sleep};
+
+use crate::Committed;
+
+/// The pause between two looks at the lanes.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A test's own database, with the schema. Dropped with the value.
 #[derive(Debug)]
@@ -60,12 +65,16 @@ pub async fn committed(pool: &PgPool, topic: &str) -> Result<Vec<Committed>> {
 
 /// Waits until every lane's stored cursor has passed every committed row.
 ///
-/// # Panics
-/// After `limit`, or when the lanes can't be read.
-pub async fn drained(pool: &PgPool, limit: Duration) {
-    eventually_within(limit, "all lanes to have passed all rows", || async {
-        let lanes = lanes::all(pool).await.unwrap_or_else(|error| panic!("{error}"));
-        lanes.iter().all(|lane| lane.pending == 0).then_some(())
-    })
-    .await;
+/// # Errors
+/// When that takes longer than `limit`, or the lanes can't be read.
+pub async fn drained(pool: &PgPool, limit: Duration) -> Result<()> {
+    let started = Instant::now();
+    loop {
+        let lanes = lanes::all(pool).await?;
+        if lanes.iter().all(|lane| lane.pending == 0) {
+            return Ok(());
+        }
+        ensure!(started.elapsed() < limit, "rows wait after {limit:?}: {lanes:#?}");
+        sleep(PAUSE).await;
+    }
 }

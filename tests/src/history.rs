@@ -5,6 +5,7 @@
 //! ends with what is newest.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Debug;
 
 use uuid::Uuid;
 
@@ -84,25 +85,26 @@ impl Verdict {
     }
 
     fn findings(&self) -> String {
-        let mut text = String::new();
-        let mut list = |name: &str, count: usize, first: String| {
-            if count > 0 {
-                text.push_str(&format!("  {name}: {count}, first {first}\n"));
-            }
-        };
-        list("missing", self.missing.len(), first(&self.missing));
-        list("phantoms", self.phantoms.len(), first(&self.phantoms));
-        list("inverted", self.inverted.len(), first(&self.inverted));
-        list("broken stretches", self.broken.len(), first(&self.broken));
-        list("stale ends", self.stale_ends.len(), first(&self.stale_ends));
-        list("scattered keys", self.scattered.len(), first(&self.scattered));
-        list("repeated without a fault", self.causeless.len(), first(&self.causeless));
-        text
+        [
+            listed("missing", &self.missing),
+            listed("phantoms", &self.phantoms),
+            listed("inverted", &self.inverted),
+            listed("broken stretches", &self.broken),
+            listed("stale ends", &self.stale_ends),
+            listed("scattered keys", &self.scattered),
+            listed("repeated without a fault", &self.causeless),
+        ]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join("\n")
     }
 }
 
-fn first<T: std::fmt::Debug>(findings: &[T]) -> String {
-    format!("{:?}", findings.iter().take(10).collect::<Vec<_>>())
+/// How many there are, and the first ten.
+fn listed<T: Debug>(name: &str, findings: &[T]) -> Option<String> {
+    let first = &findings[..findings.len().min(10)];
+    (!first.is_empty()).then(|| format!("  {name}: {}, first {first:?}", findings.len()))
 }
 
 impl History<'_> {

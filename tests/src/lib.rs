@@ -4,6 +4,8 @@
 //! Servers come from `DATABASE_URL` and `KAFKA_BROKERS` (the suite's second pass uses Apache Kafka), else embedded ones are started.
 //! `DIONYSUS_SEED` repeats the schedule of a run that failed.
 
+mod binaries;
+mod broker;
 mod database;
 mod history;
 mod log;
@@ -13,10 +15,12 @@ mod seed;
 mod turn;
 mod wait;
 
+pub use binaries::{ConsumerProcess, RelayProcess, ReplicaOf};
+pub use broker::broker_is_embedded;
 pub use database::{MigratedDatabase, committed, connect, drained, migrated_database};
 pub use history::{Committed, History, Verdict};
 pub use log::{LogRecord, read_log};
-pub use process::{Finished, Process, RelayProcess, binary};
+pub use process::{Finished, Process, binary};
 pub use report::{figure, now_ms};
 pub use seed::Seed;
 pub use turn::alone;

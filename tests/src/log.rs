@@ -70,7 +70,7 @@ pub async fn read_log(brokers: &str, topic: &str) -> Result<Vec<LogRecord>> {
                         ends.remove(&batch.partition);
                     }
                     for record in batch.records {
-                        records.push(decode(batch.partition, record)?);
+                        records.push(decode(batch.partition, &record)?);
                     }
                 }
                 SubscriberEvent::Revoked(_) | SubscriberEvent::Lost(_) => {}
@@ -82,7 +82,7 @@ pub async fn read_log(brokers: &str, topic: &str) -> Result<Vec<LogRecord>> {
     Ok(records)
 }
 
-fn decode(partition: i32, record: Record) -> Result<LogRecord> {
+fn decode(partition: i32, record: &Record) -> Result<LogRecord> {
     let text = |name| -> Result<&str> {
         let value = record.header(name).with_context(|| format!("record without header {name}"))?;
         Ok(std::str::from_utf8(value)?)

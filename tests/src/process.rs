@@ -1,6 +1,7 @@
 //! Our own binaries as processes that can be stopped, frozen and killed.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -43,6 +44,22 @@ impl Process {
     /// When it was not built or can't be started.
     pub fn start(name: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Result<Self> {
         Ok(Self { child: command(name, arguments, variables)?.spawn()? })
+    }
+
+    /// As [`start`](Self::start), with its output in a file.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start), or when the file can't be written.
+    pub fn start_logging(
+        name: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+        file: &Path,
+    ) -> Result<Self> {
+        let file = File::create(file)?;
+        let mut command = command(name, arguments, variables)?;
+        command.stdout(file.try_clone()?).stderr(file);
+        Ok(Self { child: command.spawn()? })
     }
 
     /// Runs a binary to its end.
@@ -140,57 +157,4 @@ fn command(name: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Result
         .stdin(Stdio::null())
         .kill_on_drop(true);
     Ok(command)
-}
-
-/// How the tests run the binary `outbox-relay`: what differs from its defaults.
-#[derive(Clone, Debug)]
-pub struct RelayProcess {
-    /// `DATABASE_URL`.
-    pub database_url: String,
-    /// `KAFKA_BROKERS`.
-    pub brokers: String,
-    /// Its name in `dionysus.relays`.
-    pub name: String,
-    /// Its lease.
-    pub lease_ttl: Duration,
-    /// Which of its log lines reach the test's output.
-    pub log_filter: &'static str,
-}
-
-impl RelayProcess {
-    /// A relay named `relay` with a lease of 1 s.
-    pub fn new(database_url: &str, brokers: &str) -> Self {
-        Self {
-            database_url: database_url.to_owned(),
-            brokers: brokers.to_owned(),
-            name: "relay".to_owned(),
-            lease_ttl: Duration::from_secs(1),
-            log_filter: "warn,librdkafka=error",
-        }
-    }
-
-    /// Another name.
-    #[must_use]
-    pub fn named(&self, name: &str) -> Self {
-        Self { name: name.to_owned(), ..self.clone() }
-    }
-
-    /// Starts one.
-    ///
-    /// # Errors
-    /// As for [`Process::start`].
-    pub fn start(&self) -> Result<Process> {
-        let ttl = format!("{}ms", self.lease_ttl.as_millis());
-        Process::start(
-            "outbox-relay",
-            &[],
-            &[
-                ("DATABASE_URL", &self.database_url),
-                ("KAFKA_BROKERS", &self.brokers),
-                ("DIONYSUS_RELAY__NAME", &self.name),
-                ("DIONYSUS_RELAY__LEASE_TTL", &ttl),
-                ("DIONYSUS_LOG__FILTER", self.log_filter),
-            ],
-        )
-    }
 }

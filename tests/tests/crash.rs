@@ -94,7 +94,7 @@ async fn crash_again_and_again(seed: Seed, keeps_cursors: bool) -> Result<(u64, 
         }
         if round % 2 == 0 {
             writers.join_all().await;
-            drained(&pool, Duration::from_secs(30)).await;
+            drained(&pool, Duration::from_secs(30)).await?;
             lose_ids(&pool, rng.random_range(20..40)).await?;
             relay_has_read(&pool).await?;
         } else {
@@ -112,7 +112,7 @@ async fn crash_again_and_again(seed: Seed, keeps_cursors: bool) -> Result<(u64, 
     for id in 0..LAST_ROWS {
         save(&outbox, 1 + id % IDS, true).await?;
     }
-    drained(&pool, Duration::from_secs(60)).await;
+    drained(&pool, Duration::from_mins(1)).await?;
     stop.cancel();
     relay.await??;
 
@@ -137,7 +137,7 @@ fn settings() -> Vec<(String, String)> {
 /// Heartbeats are commits as well: a long lease makes them rare.
 fn relay_options() -> RelayOptions {
     RelayOptions {
-        lease_ttl: Duration::from_secs(60),
+        lease_ttl: Duration::from_mins(1),
         poll_interval: Duration::from_millis(20),
         checkpoint_interval: Duration::from_millis(100),
         listen: false,
@@ -180,9 +180,9 @@ async fn save(outbox: &Outbox, id: i64, commits: bool) -> Result<()> {
     .await?;
     tx.updated(&rental)?;
     if commits {
-        tx.commit().await?
+        tx.commit().await?;
     } else {
-        tx.rollback().await?
+        tx.rollback().await?;
     }
     Ok(())
 }

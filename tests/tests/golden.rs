@@ -52,7 +52,7 @@ async fn the_log_holds_the_recorded_messages_byte_by_byte() -> Result<()> {
         run(&outbox, step).await?;
         expected.extend_from_slice(list(&step["messages"]));
     }
-    drained(&database.pool, Duration::from_secs(20)).await;
+    drained(&database.pool, Duration::from_secs(20)).await?;
     stop.cancel();
     relay.await??;
 

@@ -1,5 +1,6 @@
 //! End to end: real Postgres, a real log, faults. Each test prints its seed and its figures.
 
+mod bad_input;
 mod broker_away;
 mod crash;
 mod golden;

@@ -34,11 +34,45 @@ models! {
 /// The tables of the models.
 pub(crate) const TABLES: [&str; 3] = [Rental::TABLE, Booking::TABLE, Review::TABLE];
 
+/// Their names on the wire.
+pub(crate) const MODELS: [&str; 3] = [Rental::MODEL, Booking::MODEL, Review::MODEL];
+
+/// The attributes besides the id.
+pub(crate) const ATTRIBUTES: [&str; 3] = ["account_id", "name", "revision"];
+
 /// The source tables.
 pub(crate) async fn create_tables(pool: &PgPool) -> sqlx::Result<()> {
     for table in TABLES {
         sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
             "create table {table} (id bigint primary key, account_id bigint not null, name text not null, revision bigint not null)"
+        )))
+        .execute(pool)
+        .await?;
+    }
+    Ok(())
+}
+
+/// A row of a source table or of its replica.
+type Row = (i64, i64, String, i64);
+
+/// The rows of a source table.
+pub(crate) async fn source(pool: &PgPool, table: &str) -> sqlx::Result<Vec<Row>> {
+    let rows = format!("select id, account_id, name, revision from {table} order by id");
+    sqlx::query_as(sqlx::AssertSqlSafe(rows)).fetch_all(pool).await
+}
+
+/// The rows of a replica.
+pub(crate) async fn replica(pool: &PgPool, table: &str) -> sqlx::Result<Vec<Row>> {
+    let rows =
+        format!("select synced_id, account_id, name, revision from {table} order by synced_id");
+    sqlx::query_as(sqlx::AssertSqlSafe(rows)).fetch_all(pool).await
+}
+
+/// The tables of the replicas, in a database of their own.
+pub(crate) async fn create_replicas(pool: &PgPool) -> sqlx::Result<()> {
+    for table in TABLES {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
+            "create table {table} (synced_id bigint primary key, account_id bigint, name text, revision bigint)"
         )))
         .execute(pool)
         .await?;

@@ -62,11 +62,11 @@ async fn a_transaction_held_open_delays_no_other_row_and_no_row_is_ever_updated(
     figure(format_args!(
         "{written} rows beside an open transaction, commit to hand-over: {delays}"
     ));
-    ensure!(delays.max_ms < DELAY_MAX_MS, "rows were delayed: {delays}");
+    ensure!(delays.longest < DELAY_MAX_MS, "rows were delayed: {delays}");
 
     held.commit().await?;
     outbox.wake_up();
-    drained(&pool, Duration::from_secs(10)).await;
+    drained(&pool, Duration::from_secs(10)).await?;
     let (rows, log) = (committed(&pool, topic).await?, read_log(&brokers, topic).await?);
     let verdict = History { committed: &rows, log: &log, faults_ms: &[] }.check();
     verdict.ensure_sound()?;
@@ -113,19 +113,16 @@ async fn insert(conn: &mut sqlx::PgConnection, id: i64) -> sqlx::Result<Rental> 
         .await
 }
 
+/// In milliseconds.
 struct Delays {
-    median_ms: i64,
-    p99_ms: i64,
-    max_ms: i64,
+    median: i64,
+    p99: i64,
+    longest: i64,
 }
 
 impl std::fmt::Display for Delays {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "median {} ms, p99 {} ms, longest {} ms",
-            self.median_ms, self.p99_ms, self.max_ms
-        )
+        write!(f, "median {} ms, p99 {} ms, longest {} ms", self.median, self.p99, self.longest)
     }
 }
 
@@ -139,7 +136,7 @@ fn delays(committed_ms: &HashMap<String, i64>, log: &[dionysus_e2e::LogRecord]) 
     let mut delays: Vec<_> = log.iter().map(delay).collect::<Result<_>>()?;
     delays.sort_unstable();
     let at = |percent: usize| delays[(delays.len() - 1) * percent / 100];
-    Ok(Delays { median_ms: at(50), p99_ms: at(99), max_ms: at(100) })
+    Ok(Delays { median: at(50), p99: at(99), longest: at(100) })
 }
 
 /// The sums over the leaves, once the statistics have come to hold all rows.

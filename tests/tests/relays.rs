@@ -85,7 +85,7 @@ impl Pair {
 
     /// The log's verdict, and for each of `moments_ms` how long it took from there to the first record that had not appeared before.
     async fn handovers(&self, moments_ms: &[i64]) -> Result<(Verdict, Vec<i64>)> {
-        drained(&self.database.pool, Duration::from_secs(20)).await;
+        drained(&self.database.pool, Duration::from_secs(20)).await?;
         let (committed, mut log) = (
             committed(&self.database.pool, &self.topic).await?,
             read_log(&self.brokers, &self.topic).await?,
@@ -177,7 +177,7 @@ async fn an_idle_relay_that_is_told_to_stop_hands_over_within_a_second() -> Resu
     let mut told_ms = Vec::new();
     for round in 0..ROUNDS {
         insert(&pair.outbox, 2 * i64::try_from(round)?).await?;
-        drained(&pair.database.pool, Duration::from_secs(20)).await;
+        drained(&pair.database.pool, Duration::from_secs(20)).await?;
         let (epoch, mut owner) = (pair.epoch().await?, pair.take_owner().await?);
         told_ms.push(now_ms());
         owner.signal("TERM").await?;
@@ -216,7 +216,7 @@ async fn lanes_are_shared_evenly_by_as_many_relays_as_there_are() -> Result<()> 
     let ids: Vec<_> = names.iter().map(|_| Uuid::now_v7()).collect();
     let rows: Vec<_> = names.iter().zip(&ids).map(|(topic, id)| row(topic, *id)).collect();
     dionysus_postgres::outbox::append(&mut conn, &rows).await?;
-    drained(&database.pool, Duration::from_secs(20)).await;
+    drained(&database.pool, Duration::from_secs(20)).await?;
     for topic in &names {
         ensure!(read_log(&brokers, topic).await?.len() == 1, "{topic} was not published");
     }

@@ -152,7 +152,9 @@ async fn admit_unversioned<'c, 'a>(
         let messages: Vec<(&str, &str)> = judged.iter().map(|(_, id, time)| (*id, *time)).collect();
         let stale = replicas::stale(conn, &replica.table, replica.id, time, &messages).await?;
         let mut passes = vec![true; admitted.len()];
-        stale.into_iter().for_each(|place| passes[judged[place].0] = false);
+        for place in stale {
+            passes[judged[place].0] = false;
+        }
         let mut passes = passes.into_iter();
         admitted.retain(|_| passes.next().unwrap_or(true));
     }
@@ -186,14 +188,11 @@ async fn remove<'c>(
     let unversioned: Vec<&Admitted<'_, '_>> =
         removals().filter(|one| one.entry.is_some()).collect();
     let ids: Vec<&str> = unversioned.iter().map(|one| &*one.change.id).collect();
-    let times = match replica.time() {
-        Some(time) => {
-            replicas::delete_remembering(conn, &replica.table, replica.id, time, &ids).await?
-        }
-        None => {
-            replicas::delete(conn, &replica.table, replica.id, &ids).await?;
-            vec![None; ids.len()]
-        }
+    let times = if let Some(time) = replica.time() {
+        replicas::delete_remembering(conn, &replica.table, replica.id, time, &ids).await?
+    } else {
+        replicas::delete(conn, &replica.table, replica.id, &ids).await?;
+        vec![None; ids.len()]
     };
     for (one, local) in unversioned.iter().zip(times) {
         let before = match one.entry {

@@ -84,9 +84,10 @@ impl ConsumerBuilder {
         if !faults.is_empty() {
             return Err(Error::Invalid { faults });
         }
-        // A topic that appears later is seen after this; librdkafka's five minutes are long for somebody who waits.
+        // A topic that appears later is seen after this; librdkafka's five minutes are long for somebody who waits, and one request
+        // in two seconds is nothing to a broker.
         let refresh = self.client.properties.entry("topic.metadata.refresh.interval.ms".into());
-        refresh.or_insert_with(|| "10000".into());
+        refresh.or_insert_with(|| "2000".into());
         Ok(Consumer {
             pool: self.pool,
             client: self.client,

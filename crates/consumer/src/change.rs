@@ -153,13 +153,11 @@ impl<'a> Found<'_, 'a> {
         kind: EventKind,
         record: Canonical<'a>,
     ) -> Result<(), Malformed> {
-        match self.route.sideloads.get(name) {
-            Some(&replica) => self.add(replica, kind, false, record),
-            None => {
-                self.ignored += 1;
-                Ok(())
-            }
+        if let Some(&replica) = self.route.sideloads.get(name) {
+            return self.add(replica, kind, false, record);
         }
+        self.ignored += 1;
+        Ok(())
     }
 }
 

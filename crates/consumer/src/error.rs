@@ -60,6 +60,19 @@ pub enum Error {
         #[source]
         source: dionysus_postgres::Error,
     },
+    /// The stored offset is not in the log: messages were deleted before they were read, or the topic was made anew. The partition waits.
+    #[error("the stored offset of {topic}[{partition}] is not in the log")]
+    OutsideLog {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The consumer group.
+        group: String,
+        /// What Kafka says.
+        #[source]
+        source: dionysus_kafka::Error,
+    },
     /// The partition's offset in Postgres is not where this consumer left it: another member owns the partition, or somebody has moved it. Nothing was
     /// changed; if the partition is still ours, it goes on from the stored offset.
     #[error("the offset of {topic}[{partition}] was moved by somebody else")]
@@ -90,12 +103,11 @@ impl Error {
                 })
             }
             Self::Database(error) => error.remedy(),
-            Self::Kafka(dionysus_kafka::Error::OffsetOutsideLog { topic, partition, .. }) => {
-                Some(format!(
-                    "messages are missing: start a genesis run with `dionysus genesis start --topic {topic}`, and let this consumer begin at the start of the \
-                 log: delete from dionysus.consumer_offsets where topic = '{topic}' and partition = {partition}"
-                ))
-            }
+            Self::OutsideLog { topic, partition, group, .. } => Some(format!(
+                "messages are missing: start a genesis run with `dionysus genesis start --topic {topic}`, and let this consumer begin at the start of \
+                 the log: delete from dionysus.consumer_offsets where {}",
+                row(group, topic, *partition)
+            )),
             Self::Kafka(error) => error.remedy(),
             Self::Malformed { topic, partition, offset, group, .. } => Some(format!(
                 "correct the producer; to leave the message out for good: {}",
@@ -112,9 +124,11 @@ impl Error {
     /// The error with its remedy, in one line and without anything that a message holds.
     pub(crate) fn line(&self) -> String {
         let mut line = self.to_string();
-        if let Self::Malformed { source, .. } = self {
-            // Writing to a string can't fail.
-            write!(line, ": {source}").unwrap_or_default();
+        // Writing to a string can't fail.
+        match self {
+            Self::Malformed { source, .. } => write!(line, ": {source}").unwrap_or_default(),
+            Self::OutsideLog { source, .. } => write!(line, ": {source}").unwrap_or_default(),
+            _ => {}
         }
         if let Some(remedy) = self.remedy() {
             write!(line, " ({remedy})").unwrap_or_default();
@@ -125,11 +139,13 @@ impl Error {
 
 /// The statement that moves a group over one message. A running consumer notices.
 fn skip(group: &str, topic: &str, partition: i32, offset: i64) -> String {
-    format!(
-        "update dionysus.consumer_offsets set next_offset = {} where consumer_group = '{}' and topic = '{topic}' and partition = {partition}",
-        offset + 1,
-        group.replace('\'', "''"),
-    )
+    let (next, row) = (offset + 1, row(group, topic, partition));
+    format!("update dionysus.consumer_offsets set next_offset = {next} where {row}")
+}
+
+fn row(group: &str, topic: &str, partition: i32) -> String {
+    let group = group.replace('\'', "''");
+    format!("consumer_group = '{group}' and topic = '{topic}' and partition = {partition}")
 }
 
 fn shown(faults: &[ReplicaFault]) -> String {

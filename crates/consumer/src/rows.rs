@@ -17,18 +17,32 @@ struct Group<'a> {
     revives: bool,
 }
 
+/// What a row says of a column.
+#[derive(Clone, Debug, Default)]
+enum Cell<'a> {
+    #[default]
+    Unnamed,
+    Set(Option<Cow<'a, str>>),
+}
+
+impl Cell<'_> {
+    fn is_set(&self) -> bool {
+        matches!(self, Self::Set(_))
+    }
+}
+
 /// The rows of one replica.
 #[derive(Debug)]
 pub(crate) struct Writes<'r, 'a> {
     replica: &'r Replica,
     groups: Vec<Group<'a>>,
-    /// Whether a column is set by the row at hand, and to what; as wide as the table, used again for each row.
-    row: Vec<Option<Option<Cow<'a, str>>>>,
+    /// The row at hand, as wide as the table; used again for each row.
+    row: Vec<Cell<'a>>,
 }
 
 impl<'r, 'a> Writes<'r, 'a> {
     pub(crate) fn new(replica: &'r Replica) -> Self {
-        Self { replica, groups: Vec::new(), row: vec![None; replica.table.columns.len()] }
+        Self { replica, groups: Vec::new(), row: vec![Cell::Unnamed; replica.table.columns.len()] }
     }
 
     /// Adds the row of a change.
@@ -37,20 +51,20 @@ impl<'r, 'a> Writes<'r, 'a> {
         let Action::Write { restores, flags } = change.action else { return };
         for (name, json) in &change.attributes.0 {
             if let Some(&index) = replica.columns.get(&**name) {
-                self.row[index] = Some(replica.table.columns[index].text_of(json));
+                self.row[index] = Cell::Set(replica.table.columns[index].text_of(json));
             }
         }
         if let Some(index) = replica.synced_data {
-            self.row[index] = Some(Some(Cow::Owned(data(change))));
+            self.row[index] = Cell::Set(Some(Cow::Owned(data(change))));
         }
         if let Some(index) = replica.canceled_at.filter(|_| restores) {
-            self.row[index] = Some(None);
+            self.row[index] = Cell::Set(None);
         }
         if let Some(index) = replica.flag.filter(|_| flags) {
-            self.row[index] = Some(Some(Cow::Borrowed("true")));
+            self.row[index] = Cell::Set(Some(Cow::Borrowed("true")));
         }
         // Set last: an attribute can't be mapped to the id's column, but the id is worth a belt.
-        self.row[replica.id] = Some(Some(Cow::Borrowed(&*change.id)));
+        self.row[replica.id] = Cell::Set(Some(Cow::Borrowed(&*change.id)));
         let revives = replica.flag.is_some() && change.revives && !flags;
         self.move_row(revives);
     }
@@ -71,11 +85,11 @@ impl<'r, 'a> Writes<'r, 'a> {
         let row = &mut self.row;
         let fits = |group: &Group<'_>| {
             group.revives == revives
-                && group.columns.iter().all(|&index| row[index].is_some())
-                && row.iter().filter(|value| value.is_some()).count() == group.columns.len()
+                && group.columns.iter().all(|&index| row[index].is_set())
+                && row.iter().filter(|cell| cell.is_set()).count() == group.columns.len()
         };
         let place = self.groups.iter().position(fits).unwrap_or_else(|| {
-            let others = (0..row.len()).filter(|&index| index != id && row[index].is_some());
+            let others = (0..row.len()).filter(|&index| index != id && row[index].is_set());
             let columns: Vec<usize> = std::iter::once(id).chain(others).collect();
             let values = vec![Vec::new(); columns.len()];
             self.groups.push(Group { columns, values, revives });
@@ -83,7 +97,9 @@ impl<'r, 'a> Writes<'r, 'a> {
         });
         let group = &mut self.groups[place];
         for (&index, values) in group.columns.iter().zip(&mut group.values) {
-            values.push(row[index].take().flatten());
+            if let Cell::Set(value) = std::mem::take(&mut row[index]) {
+                values.push(value);
+            }
         }
     }
 }
@@ -151,7 +167,9 @@ mod tests {
         ];
         let changes: Vec<_> = records.iter().flat_map(|record| of(&route, record).0).collect();
         let mut writes = Writes::new(&route.replicas[0]);
-        changes.iter().for_each(|change| writes.add(change));
+        for change in &changes {
+            writes.add(change);
+        }
         let groups: Vec<_> = writes.into_rows().collect();
         let text = |value: &str| Some(Cow::Owned::<str>(value.to_owned()));
         let shapes: Vec<_> = groups

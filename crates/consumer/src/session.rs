@@ -110,6 +110,8 @@ impl Session {
     fn stop(&mut self, place: &TopicPartition) {
         if let Some(running) = self.running.remove(place) {
             running.stop.cancel();
+            // What was wrong with it is the next owner's to say.
+            self.shared.note(place, |progress| progress.fault = None);
         }
     }
 

@@ -43,7 +43,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    fn note(&self, partition: &TopicPartition, change: impl FnOnce(&mut PartitionProgress)) {
+    pub(crate) fn note(
+        &self,
+        partition: &TopicPartition,
+        change: impl FnOnce(&mut PartitionProgress),
+    ) {
         self.state.send_modify(|state| match state.partitions.get_mut(partition) {
             Some(progress) => change(progress),
             None => change(state.partitions.entry(partition.clone()).or_default()),
@@ -118,7 +122,16 @@ impl Worker {
     async fn start(&self) -> Result<i64, Error> {
         let position = self.stored().await?;
         let at = if position == BEGINNING { StartAt::Beginning } else { StartAt::Offset(position) };
-        self.subscriber.start_at(&self.place.topic, self.place.partition, at).await?;
+        let started = self.subscriber.start_at(&self.place.topic, self.place.partition, at).await;
+        started.map_err(|error| match error {
+            dionysus_kafka::Error::OffsetOutsideLog { .. } => Error::OutsideLog {
+                topic: self.place.topic.clone(),
+                partition: self.place.partition,
+                group: self.shared.group.clone(),
+                source: error,
+            },
+            other => other.into(),
+        })?;
         let next_offset = (position != BEGINNING).then_some(position);
         self.shared
             .note(&self.place, |place| *place = PartitionProgress { next_offset, fault: None });
@@ -222,8 +235,10 @@ impl Run {
         };
         let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(500));
         let applied = loop {
-            let Ok(_turn) = shared.turns.acquire().await else { return Err(Trouble::Fenced) };
-            match apply(&shared.pool, route, &step, &batch.rounds).await {
+            let Ok(turn) = shared.turns.acquire().await else { return Err(Trouble::Fenced) };
+            let outcome = apply(&shared.pool, route, &step, &batch.rounds).await;
+            drop(turn);
+            match outcome {
                 Ok(applied) => break applied,
                 Err(Failure::Fenced) => return Err(Trouble::Fenced),
                 Err(Failure::Database(error))

@@ -222,10 +222,10 @@ mod tests {
 
     /// The snapshot at `tick`: ids are given in order of beginning.
     fn snapshot_at(transactions: &[(u32, u32)], tick: u32) -> Snapshot {
-        let begun = transactions.iter().filter(|(begin, _)| *begin < tick).count() as u64;
-        let xip: Vec<u64> =
-            (0..begun).filter(|&i| transactions[i as usize].1 >= tick).map(|i| i + 1).collect();
-        let xmax = begun + 1;
+        let begun = transactions.iter().filter(|(begin, _)| *begin < tick).count();
+        let open = (1..).zip(&transactions[..begun]).filter(|(_, (_, end))| *end >= tick);
+        let xip: Vec<u64> = open.map(|(xid, _)| xid).collect();
+        let xmax = u64::try_from(begun).unwrap() + 1;
         Snapshot { xmin: xip.first().copied().unwrap_or(xmax), xmax, xip }
     }
 

@@ -187,7 +187,7 @@ async fn a_heartbeat_tells_what_can_be_claimed_and_when_the_next_lease_ends() {
 async fn people_see_lanes_with_what_waits_in_them() {
     let database = database().await;
     register(&database, &["v3_a", "v3_b"]).await;
-    crate::support::append(&mut *database.pool.acquire().await.unwrap(), "v3_a", "Rental:1").await;
+    crate::support::append(&mut database.pool.acquire().await.unwrap(), "v3_a", "Rental:1").await;
     let relay = join(&database, TTL).await;
     lanes::claim(&database.pool, relay, 1).await.unwrap();
     let all = lanes::all(&database.pool).await.unwrap();

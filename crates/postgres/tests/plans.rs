@@ -51,7 +51,7 @@ async fn a_chunk_reads_its_own_rows_and_not_the_window() {
     loop {
         let chunk =
             reader.chunk(&began, &to, after, start, &topics, Limit::rows(100)).await.unwrap();
-        rows += chunk.rows.len() as i64;
+        rows += i64::try_from(chunk.rows.len()).unwrap();
         chunks += 1;
         after = chunk.rows.last().map_or(after, |row| row.seq());
         if !chunk.more {

@@ -24,7 +24,7 @@ async fn a_late_commit_is_read_when_it_commits_and_nothing_waits_for_it() {
     let mut reader = reader(&database).await;
     let mut late = database.pool.begin().await.unwrap();
     append(&mut late, "a", "Rental:late").await;
-    append(&mut *database.pool.acquire().await.unwrap(), "a", "Rental:early").await;
+    append(&mut database.pool.acquire().await.unwrap(), "a", "Rental:early").await;
     let first = fresh(&mut reader, &Snapshot::beginning()).await;
     assert_eq!(keys(&first), ["Rental:early"]);
     let nothing = fresh(&mut reader, &first.to).await;
@@ -60,15 +60,15 @@ async fn a_window_up_to_a_snapshot_holds_what_a_fresh_one_held_then() {
     let mut reader = reader(&database).await;
     let mut late = database.pool.begin().await.unwrap();
     append(&mut late, "a", "Rental:1").await;
-    append(&mut *database.pool.acquire().await.unwrap(), "b", "Rental:2").await;
+    append(&mut database.pool.acquire().await.unwrap(), "b", "Rental:2").await;
     let s0 = fresh(&mut reader, &Snapshot::beginning()).await.to;
     late.commit().await.unwrap();
     let mut open = database.pool.begin().await.unwrap();
     append(&mut open, "a", "Rental:3").await;
-    append(&mut *database.pool.acquire().await.unwrap(), "a", "Rental:4").await;
+    append(&mut database.pool.acquire().await.unwrap(), "a", "Rental:4").await;
     let then = fresh(&mut reader, &s0).await;
     open.commit().await.unwrap();
-    append(&mut *database.pool.acquire().await.unwrap(), "a", "Rental:5").await;
+    append(&mut database.pool.acquire().await.unwrap(), "a", "Rental:5").await;
     let again = reader.upto(&s0, &then.to, &topics(), LIMIT).await.unwrap();
     assert_eq!(keys(&again), keys(&then));
     assert_eq!(keys(&then), ["Rental:1", "Rental:4"]);
@@ -97,7 +97,7 @@ async fn chunks_of_a_large_window_are_the_window_in_order_of_seq() {
             append(tx, "b", &format!("Rental:{}", 100 + i)).await;
         }
         append_all(
-            &mut *database.pool.acquire().await.unwrap(),
+            &mut database.pool.acquire().await.unwrap(),
             &[("a", "Rental:200"), ("c", "Rental:elsewhere")],
         )
         .await;
@@ -134,7 +134,7 @@ async fn a_window_above_the_limit_says_so_and_brings_no_rows() {
     let database = database().await;
     let mut reader = reader(&database).await;
     for i in 0..5 {
-        append(&mut *database.pool.acquire().await.unwrap(), "a", &format!("Rental:{i}")).await;
+        append(&mut database.pool.acquire().await.unwrap(), "a", &format!("Rental:{i}")).await;
     }
     let window = reader.fresh(&Snapshot::beginning(), &topics(), Limit::rows(4)).await.unwrap();
     assert!(window.more && window.rows.is_empty());
@@ -146,7 +146,7 @@ async fn a_window_above_the_limit_says_so_and_brings_no_rows() {
 async fn every_read_brings_the_token_that_a_crash_takes_away() {
     let database = database().await;
     let mut reader = reader(&database).await;
-    append(&mut *database.pool.acquire().await.unwrap(), "a", "Rental:1").await;
+    append(&mut database.pool.acquire().await.unwrap(), "a", "Rental:1").await;
     assert_eq!(fresh(&mut reader, &Snapshot::beginning()).await.token, None);
     let token = incarnation::token(&database.pool).await.unwrap();
     assert_eq!(incarnation::token(&database.pool).await.unwrap(), token);

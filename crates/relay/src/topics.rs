@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dionysus_kafka::{Admin, NewTopic, Publisher};
+use tokio::time::Instant;
 
 use crate::RelayOptions;
 use crate::in_flight::InFlight;
@@ -20,6 +22,10 @@ pub(crate) enum OpenError {
     #[error(transparent)]
     Kafka(#[from] dionysus_kafka::Error),
 }
+
+/// A topic that was just created is known to every broker after a moment.
+const SETTLE_MAX: Duration = Duration::from_secs(5);
+const SETTLE_POLL: Duration = Duration::from_millis(20);
 
 /// What opening needs; cheap to clone into a task.
 #[derive(Clone, Debug)]
@@ -43,12 +49,15 @@ impl Opener {
         {
             return Err(OpenError::Missing { topic: (*topic).clone() });
         }
+        let mut patience = Duration::ZERO;
         if !missing.is_empty() {
             let new: Vec<_> = missing.into_iter().map(|topic| self.new_topic(topic)).collect();
             self.admin.create_topics(&new).await?;
+            patience = SETTLE_MAX;
         }
+        let deadline = Instant::now() + patience;
         for topic in topics {
-            publisher.refresh_topic(topic).await?;
+            known_to(publisher, topic, deadline).await?;
         }
         Ok(())
     }
@@ -65,6 +74,22 @@ impl Opener {
             partitions: self.options.partitions,
             replication: self.options.replication.unwrap_or(0),
             config,
+        }
+    }
+}
+
+/// Makes sure that the client knows the topic's partitions; until `deadline` a topic may be unknown yet.
+async fn known_to(
+    publisher: &Publisher<InFlight>,
+    topic: &str,
+    deadline: Instant,
+) -> Result<(), dionysus_kafka::Error> {
+    loop {
+        match publisher.refresh_topic(topic).await {
+            Err(dionysus_kafka::Error::UnknownTopic { .. }) if Instant::now() < deadline => {
+                tokio::time::sleep(SETTLE_POLL).await;
+            }
+            known => return known.map(drop),
         }
     }
 }

@@ -70,9 +70,9 @@ async fn staged(outbox: &Outbox, plan: &Plan) -> Result<()> {
         sleep(step.pause).await;
     }
     if plan.commits {
-        tx.commit().await?
+        tx.commit().await?;
     } else {
-        tx.rollback().await?
+        tx.rollback().await?;
     }
     Ok(())
 }
@@ -113,9 +113,9 @@ async fn early(outbox: &Outbox, plan: &Plan) -> Result<()> {
         sleep(step.pause).await;
     }
     if plan.commits {
-        tx.commit().await?
+        tx.commit().await?;
     } else {
-        tx.rollback().await?
+        tx.rollback().await?;
     }
     outbox.wake_up();
     Ok(())

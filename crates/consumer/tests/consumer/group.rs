@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use crate::support::{event, updated, within, world};
+use crate::support::{event, real_brokers, updated, within, world, world_on};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_reach_the_replica_and_a_restart_goes_on_behind_them() {
@@ -51,7 +51,8 @@ async fn a_member_that_dies_loses_and_repeats_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn partitions_are_shared_and_each_message_is_applied_once() {
-    let world = world(6).await;
+    let (_kafka, brokers) = real_brokers().await;
+    let world = world_on(brokers, 6).await;
     let first = world.run();
     let keys: Vec<String> = (0..40).map(|n| n.to_string()).collect();
     let messages = |from: i64| -> Vec<_> {

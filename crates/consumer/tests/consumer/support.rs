@@ -7,6 +7,7 @@ use dionysus_consumer::{
     ClientConfig, ColumnMapping, Consumer, Error, Progress, ReplicaMapping, Report,
 };
 use dionysus_embedded::testing::{self, Database};
+use dionysus_embedded::{Kafka, KafkaOptions};
 use dionysus_kafka::{
     Admin, DeliveryError, DeliverySink, NewTopic, OutgoingMessage, Publisher, PublisherOptions,
 };
@@ -17,7 +18,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Far longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) struct World {
     pub(crate) database: Database,
@@ -27,6 +28,20 @@ pub(crate) struct World {
 
 /// A migrated database with a table of rentals, and a topic.
 pub(crate) async fn world(partitions: u32) -> World {
+    world_on(testing::brokers().await, partitions).await
+}
+
+/// Brokers for more than one member: a member that rejoins as fast as ours makes the embedded broker forget the one that waits.
+pub(crate) async fn real_brokers() -> (Option<Kafka>, String) {
+    if std::env::var_os("KAFKA_BROKERS").is_some_and(|brokers| !brokers.is_empty()) {
+        return (None, testing::brokers().await);
+    }
+    let kafka = Kafka::start(KafkaOptions::default()).await.unwrap();
+    let brokers = kafka.bootstrap().to_owned();
+    (Some(kafka), brokers)
+}
+
+pub(crate) async fn world_on(brokers: String, partitions: u32) -> World {
     let database = testing::database().await;
     schema::migrate(&database.pool).await.unwrap();
     sqlx::raw_sql(
@@ -35,7 +50,7 @@ pub(crate) async fn world(partitions: u32) -> World {
     .execute(&database.pool)
     .await
     .unwrap();
-    let client = ClientConfig::new(testing::brokers().await);
+    let client = ClientConfig::new(brokers);
     let topic = testing::topic("v3_rentals");
     create_topic(&client, &topic, partitions).await;
     World { database, client, topic }
