@@ -128,7 +128,6 @@ async fn a_topic_that_does_not_exist_and_may_not_be_created_stops_its_lane_until
         ("DATABASE_URL", &*database.url),
         ("KAFKA_BROKERS", &*brokers),
         ("DIONYSUS_RELAY__CREATE_TOPICS", "false"),
-        ("DIONYSUS_RELAY__LEASE_TTL", "1s"),
     ];
     let admin = Admin::new(&ClientConfig::new(&brokers))?;
     let [rentals, twin, bookings, reviews] = ["rentals", "rentals_genesis", "bookings", "reviews"]

@@ -22,7 +22,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::models::{Rental, create_tables, topics, topology};
 
+/// Enough for both kinds of crash, several times.
 const ROUNDS: u64 = 6;
+/// Enough to lose rows: a relay that finds its cursor ahead of the server waits longer each time.
+const ROUNDS_TO_LOSE: u64 = 2;
 const WRITERS: u64 = 8;
 const IDS: i64 = 20;
 /// More than a round gives back, so that the last cursor lies behind every id that was used twice.
@@ -48,7 +51,7 @@ async fn a_relay_that_keeps_its_cursors_over_a_reconnect_loses_rows() -> Result<
     let seed = Seed::of_run();
     let (reused, verdict) = crash_again_and_again(seed, true).await?;
     figure(format_args!(
-        "{ROUNDS} crashes, {reused} ids used twice; {} of {} rows lost",
+        "{ROUNDS_TO_LOSE} crashes, {reused} ids used twice; {} of {} rows lost",
         verdict.missing.len(),
         verdict.committed
     ));
@@ -85,14 +88,15 @@ async fn crash_again_and_again(seed: Seed, keeps_cursors: bool) -> Result<(u64, 
 
     let (mut reused, mut faults_ms) = (0, Vec::new());
     let mut rng = seed.stream(0);
-    for round in 0..ROUNDS {
+    let rounds = if keeps_cursors { ROUNDS_TO_LOSE } else { ROUNDS };
+    for round in 0..rounds {
         let span = Duration::from_millis(rng.random_range(300..900));
         let mut writers = JoinSet::new();
         for writer in 0..WRITERS {
             let rng = seed.stream(1 + round * WRITERS + writer);
             writers.spawn(write(outbox.clone(), rng, Instant::now() + span));
         }
-        if round % 2 == 0 {
+        if keeps_cursors || round % 2 == 0 {
             writers.join_all().await;
             drained(&pool, Duration::from_secs(30)).await?;
             lose_ids(&pool, rng.random_range(20..40)).await?;

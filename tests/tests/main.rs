@@ -7,5 +7,6 @@ mod golden;
 mod large_window;
 mod models;
 mod open_transaction;
+mod refused_row;
 mod relays;
 mod torture;

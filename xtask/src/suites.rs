@@ -47,6 +47,8 @@ pub(crate) async fn test(options: &TestOptions) -> Result<()> {
         steps.run("clippy", plain(&clippy)).await;
         steps.run("dependencies", producer_without_kafka()).await;
     }
+    // The end-to-end suite runs and kills the real binaries.
+    steps.run("build binaries", plain(&["build", "--workspace", "--bins"])).await;
     let mut programs = Vec::new();
     steps
         .run("build tests", async {
@@ -99,7 +101,9 @@ async fn suites(
     let mut ran = None;
     steps
         .run("end to end", async {
-            ran = suite.run(all(|package| package == END_TO_END), &[]).await?;
+            // Its figures are wanted, and they are about servers that nobody else keeps busy.
+            let alone = ["--nocapture", "--test-threads=1"];
+            ran = suite.run(all(|package| package == END_TO_END), &alone).await?;
             Ok(ran)
         })
         .await;

@@ -50,6 +50,8 @@ pub(crate) struct Lane {
     pub(crate) valid_from: u64,
     /// A read is under way.
     pub(crate) reading: bool,
+    /// The largest message that its topics accept, in bytes; known once it is open.
+    pub(crate) limit: usize,
     /// Our index in the client's deliveries.
     pub(crate) slots: usize,
     /// Messages handed over since the lane was opened there.
@@ -90,6 +92,7 @@ impl Lane {
             last_request: 0,
             valid_from,
             reading: false,
+            limit: usize::MAX,
             slots,
             handed: 0,
             acknowledged: 0,

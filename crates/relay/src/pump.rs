@@ -21,7 +21,7 @@ use crate::lane::Lane;
 use crate::membership::Membership;
 use crate::message::Renderer;
 use crate::reader::{Reader, Response};
-use crate::topics::{OpenError, Opener};
+use crate::topics::Opener;
 use crate::{Error, LeaseClock, RelayOptions, RelaySignals};
 
 mod book_keeping;
@@ -31,6 +31,7 @@ mod reading;
 mod recovery;
 
 use hand_over::Work;
+use opening::Opened;
 
 /// How a session ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -85,7 +86,9 @@ pub(crate) struct Pump {
     last_progress: Instant,
     /// Failures of the Kafka client since the last acknowledgement.
     failures: u32,
-    openings: JoinSet<(String, u64, Result<(), OpenError>)>,
+    openings: JoinSet<Opened>,
+    /// What the client puts into a batch at most: no more than any topic that it has written to accepts.
+    batch_bytes: usize,
     stopping: bool,
     /// Something may still land in Kafka that was not acknowledged: the lease is left to run out.
     in_doubt: bool,
@@ -95,7 +98,8 @@ impl Pump {
     pub(crate) async fn start(session: Session) -> Result<Self, Error> {
         let token = incarnation::token(&session.pool).await?;
         let reader = Reader::start(&session.connect, &reader_name(&session)).await?;
-        let (publisher, in_flight) = client(&session)?;
+        let batch_bytes = PublisherOptions::default().batch_bytes;
+        let (publisher, in_flight) = client(&session, batch_bytes)?;
         let now = Instant::now();
         Ok(Self {
             lanes: HashMap::new(),
@@ -115,6 +119,7 @@ impl Pump {
             last_progress: now,
             failures: 0,
             openings: JoinSet::new(),
+            batch_bytes,
             stopping: false,
             in_doubt: false,
             session,
@@ -156,7 +161,7 @@ impl Pump {
             () = self.in_flight.progress.notified() => self.last_progress = Instant::now(),
             () = self.session.rows.notified(), if !self.stopping => self.round += 1,
             changed = self.session.membership.changed() => if changed.is_ok() { self.look_around().await? },
-            Some(opened) = self.openings.join_next() => self.take_opened(opened),
+            Some(opened) = self.openings.join_next() => self.take_opened(opened)?,
             () = tokio::time::sleep_until(wake_at) => self.tick(),
             () = stop.cancelled(), if !self.stopping => {}
         }
@@ -195,11 +200,15 @@ fn reader_name(session: &Session) -> String {
 }
 
 /// A new Kafka client with deliveries of its own.
-fn client(session: &Session) -> Result<(Arc<Publisher<InFlight>>, Arc<InFlight>), Error> {
+fn client(
+    session: &Session,
+    batch_bytes: usize,
+) -> Result<(Arc<Publisher<InFlight>>, Arc<InFlight>), Error> {
     let in_flight = Arc::new(InFlight::default());
     let options = PublisherOptions {
         message_timeout: session.options.message_timeout(),
         queue_bytes: session.options.queue_bytes,
+        batch_bytes,
         ..PublisherOptions::default()
     };
     let publisher = Publisher::new(&session.kafka, &options, Arc::clone(&in_flight))?;

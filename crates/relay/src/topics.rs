@@ -15,7 +15,7 @@ use crate::in_flight::InFlight;
 pub(crate) enum OpenError {
     /// The topic is not there and we may not create it.
     #[error(
-        "topic `{topic}` does not exist: create it with `dionysus topics create`, or set topics.create = true"
+        "topic `{topic}` does not exist: create it with `dionysus topics create`, or set relay.create_topics = true"
     )]
     Missing { topic: String },
     /// Kafka could not say, or refused.
@@ -35,12 +35,13 @@ pub(crate) struct Opener {
 }
 
 impl Opener {
-    /// Makes sure that `topics` exist and that the client knows their partitions.
+    /// Makes sure that `topics` exist and that the client knows their partitions. Returns how many bytes a batch may have that all of
+    /// them accept.
     pub(crate) async fn open(
         &self,
         publisher: &Publisher<InFlight>,
         topics: &[String],
-    ) -> Result<(), OpenError> {
+    ) -> Result<usize, OpenError> {
         let known = self.admin.topics().await?;
         let missing: Vec<_> =
             topics.iter().filter(|topic| !known.contains_key(topic.as_str())).collect();
@@ -56,10 +57,20 @@ impl Opener {
             patience = SETTLE_MAX;
         }
         let deadline = Instant::now() + patience;
+        let mut limit = usize::MAX;
         for topic in topics {
             known_to(publisher, topic, deadline).await?;
+            limit = limit.min(self.limit(topic).await);
         }
-        Ok(())
+        Ok(limit)
+    }
+
+    /// Without the right to ask, or an answer, nothing is checked here; the broker then refuses what is too large.
+    async fn limit(&self, topic: &str) -> usize {
+        self.admin.max_message_bytes(topic).await.unwrap_or_else(|error| {
+            tracing::warn!(topic, error = %error, "the topic's limit is not known");
+            usize::MAX
+        })
     }
 
     fn new_topic(&self, topic: &str) -> NewTopic {

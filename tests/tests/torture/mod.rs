@@ -113,7 +113,7 @@ async fn kill_again_and_again(
     let span = (end - Instant::now()) / (KILLS + 1);
     let start = Instant::now();
     for kill in 0..KILLS {
-        let within = Duration::from_millis(rng.random_range(0..1_500));
+        let within = Duration::from_millis(rng.random_range(0..700));
         sleep_until(start + span * (kill + 1) - span / 4 + within).await;
         running.kill().await?;
         faults_ms.push(now_ms());

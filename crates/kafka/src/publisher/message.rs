@@ -42,6 +42,21 @@ impl<'a> OutgoingMessage<'a> {
         record
     }
 
+    /// What it takes in a batch of its own, framing included, at most: what a topic's `max.message.bytes` is held against, unless batches are
+    /// compressed.
+    pub fn wire_bytes(&self) -> usize {
+        // The batch's header, and numbers of up to ten bytes for the record's length, times and lengths of key, value and headers.
+        const BATCH: usize = 61;
+        const NUMBERS: usize = 7 * 10;
+        const HEADER_NUMBERS: usize = 2 * 5;
+        let headers: usize = self
+            .headers
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + HEADER_NUMBERS)
+            .sum();
+        BATCH + NUMBERS + self.bytes() + headers
+    }
+
     fn bytes(&self) -> usize {
         self.key.len() + self.payload.map_or(0, <[u8]>::len)
     }
@@ -71,8 +86,8 @@ pub enum PublishError {
         /// The topic.
         topic: String,
     },
-    /// The message is larger than the property `message.max.bytes` of this client (1 GB unless set lower). What a topic
-    /// accepts is far less, and is checked by its broker alone.
+    /// The message is larger than the property `message.max.bytes` of this client (1 GB unless set lower), or, found by
+    /// [`OutgoingMessage::wire_bytes`] before it is handed over, than its topic accepts.
     #[error("a message of {bytes} bytes for {topic} is too large")]
     TooLarge {
         /// The topic.
@@ -104,7 +119,7 @@ impl PublishError {
         match self {
             Self::QueueFull | Self::UnknownPartitions { .. } => None,
             Self::TooLarge { .. } => {
-                Some("publish less in one message, or raise `message.max.bytes`".into())
+                Some("publish less in one message, or raise the topic's `max.message.bytes`".into())
             }
             Self::Fatal { .. } => {
                 Some("restart the process if it does not recover by itself".into())

@@ -15,7 +15,7 @@ use crate::Error;
 pub struct Rows<'a> {
     /// The indexes of the columns that are set, the id's first.
     pub columns: Vec<usize>,
-    /// For each of these columns the rows' values, as [`Column::text_of`] makes them.
+    /// For each of these columns the rows' values, as [`Column::text_of`](super::Column::text_of) makes them.
     pub values: Vec<Vec<Option<Cow<'a, str>>>>,
     /// A boolean column that turns false in rows where it is true.
     pub revive: Option<usize>,

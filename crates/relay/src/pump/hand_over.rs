@@ -158,7 +158,11 @@ impl Pump {
             let seq = if last { row.seq() } else { lane.handed_seq };
             let ticket = self.in_flight.expect(lane.slots, seq);
             let publisher = &self.publisher;
-            let publish = |message: &OutgoingMessage<'_>| publisher.publish(message, ticket);
+            let limit = lane.limit;
+            let publish = |message: &OutgoingMessage<'_>| {
+                refuse_above(limit, message)?;
+                publisher.publish(message, ticket)
+            };
             if let Err(error) = self.renderer.with_message(&row, topic, publish) {
                 self.in_flight.retract(lane.slots);
                 refused = Some(error);
@@ -184,6 +188,15 @@ impl Pump {
             Some(HandOverError::Row(error)) => Err(error.into()),
         }
     }
+}
+
+/// A broker would refuse the whole batch, and the client could not go on: sizes are looked at before.
+fn refuse_above(limit: usize, message: &OutgoingMessage<'_>) -> Result<(), PublishError> {
+    let bytes = message.wire_bytes();
+    if bytes <= limit {
+        return Ok(());
+    }
+    Err(PublishError::TooLarge { topic: message.topic.to_owned(), bytes })
 }
 
 /// The row stays where it is and its lane waits: nothing is lost, nothing overtakes it, other lanes flow.

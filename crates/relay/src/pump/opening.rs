@@ -5,8 +5,12 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Pump;
+use crate::Error;
 use crate::lane::{Lane, State};
 use crate::topics::OpenError;
+
+/// The end of an opening: the lane, the request from which on it was valid, and the limit of its topics.
+pub(super) type Opened = (String, u64, Result<usize, OpenError>);
 
 impl Pump {
     /// Looks up the lane's topics in a task of its own.
@@ -23,26 +27,34 @@ impl Pump {
     /// Takes in the end of such a task; one that was overtaken by a restart says nothing.
     pub(super) fn take_opened(
         &mut self,
-        opened: Result<(String, u64, Result<(), OpenError>), tokio::task::JoinError>,
-    ) {
+        opened: Result<Opened, tokio::task::JoinError>,
+    ) -> Result<(), Error> {
         let Ok((topic, valid_from, result)) = opened else {
-            return;
+            return Ok(());
         };
         let Some(lane) = self.lanes.get_mut(&topic) else {
-            return;
+            return Ok(());
         };
         if lane.state != State::Opening || lane.valid_from != valid_from {
-            return;
+            return Ok(());
         }
         match result {
-            Ok(()) => {
+            Ok(limit) => {
                 lane.state = State::Active;
-                tracing::debug!(topic, epoch = lane.epoch, "lane active");
+                lane.limit = limit;
+                tracing::debug!(topic, epoch = lane.epoch, limit, "lane active");
+                if limit < self.batch_bytes {
+                    // A broker refuses a batch as a whole, and with it the client.
+                    tracing::info!(topic, limit, "batches are made smaller for this topic");
+                    self.batch_bytes = limit;
+                    return self.rebuild();
+                }
             }
             Err(error) => {
                 let wait = lane.block(Instant::now(), self.last_request + 1);
                 tracing::error!(topic, error = %error, retry_ms = wait.as_millis(), "lane waits for its topic");
             }
         }
+        Ok(())
     }
 }

@@ -8,11 +8,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use dionysus_kafka::Disposition;
 use dionysus_postgres::{incarnation, lanes};
 use tokio::time::Instant;
 
 use super::{Ending, Pump, client, reader_name};
 use crate::Error;
+use crate::in_flight::Failure;
 use crate::lane::{Lane, State};
 use crate::reader::Reader;
 
@@ -34,13 +36,7 @@ impl Pump {
     /// Looks for failed deliveries and stalls.
     pub(super) fn watch_deliveries(&mut self) -> Result<(), Error> {
         if let Some(failure) = self.in_flight.take_failure() {
-            let topic = self
-                .lanes
-                .values()
-                .find(|lane| lane.slots == failure.lane)
-                .map(|lane| lane.topic.clone());
-            tracing::warn!(topic, error = %failure.error, "delivery failed, starting again at the first unacknowledged row");
-            return self.rebuild();
+            return self.recover(&failure);
         }
         if let Some(error) = self.publisher.fatal_error() {
             tracing::warn!(error = %error, "kafka client failed, starting again at the first unacknowledged row");
@@ -56,6 +52,30 @@ impl Pump {
         Ok(())
     }
 
+    /// A cause of one topic stops its lane for longer each time; the others go on at once.
+    fn recover(&mut self, failure: &Failure) -> Result<(), Error> {
+        let lane = self.lanes.values().find(|lane| lane.slots == failure.lane);
+        let topic = lane.map(|lane| lane.topic.clone());
+        let code = failure.error.code().map(|code| code.to_string());
+        tracing::warn!(topic, error = %failure.error, code, "delivery failed, starting again at the first unacknowledged row");
+        self.rebuild()?;
+        let next_request = self.void_requests();
+        if matches!(failure.error.disposition(), Disposition::Isolate | Disposition::StopTopic)
+            && let Some(lane) = topic.and_then(|topic| self.lanes.get_mut(&topic))
+        {
+            let wait = lane.block(Instant::now(), next_request);
+            tracing::error!(
+                topic = lane.topic,
+                error = %failure.error,
+                code,
+                remedy = "compare the topic's limits and our rights on it with the row behind the lane's cursor; the lane goes on by itself",
+                retry_ms = wait.as_millis(),
+                "topic refuses, lane stopped"
+            );
+        }
+        Ok(())
+    }
+
     /// When the client counts as stalled, if anything is in flight.
     pub(super) fn stalled_at(&self) -> Option<Instant> {
         (self.in_flight.outstanding() > 0)
@@ -65,7 +85,7 @@ impl Pump {
     /// A new client; every lane goes on behind its acknowledged prefix after a pause.
     pub(super) fn rebuild(&mut self) -> Result<(), Error> {
         self.discard_client();
-        let (publisher, in_flight) = client(&self.session)?;
+        let (publisher, in_flight) = client(&self.session, self.batch_bytes)?;
         let wait = (RESUME_FIRST * 2_u32.saturating_pow(self.failures.min(16))).min(RESUME_MAX);
         self.failures = self.failures.saturating_add(1);
         self.in_doubt |= self.stopping;
