@@ -11,12 +11,12 @@ use tokio::process::{Child, Command};
 /// The path of a binary of this workspace, beside the test that runs.
 ///
 /// # Errors
-/// When it was not built: `cargo test --workspace` and `cargo build --workspace` build it.
+/// When it was not built: `cargo build --workspace --bins` builds it.
 pub fn binary(name: &str) -> Result<PathBuf> {
     let test = std::env::current_exe()?;
     let folder = test.parent().and_then(|deps| deps.parent()).context("no target folder")?;
     let path = folder.join(name);
-    ensure!(path.exists(), "{} is not built: run `cargo build --workspace`", path.display());
+    ensure!(path.exists(), "{} is not built: run `cargo build --workspace --bins`", path.display());
     Ok(path)
 }
 

@@ -11,6 +11,7 @@ mod names;
 mod partition;
 mod publishable;
 mod replica;
+pub mod types;
 mod version;
 
 pub use cursor::{Cursor, ParseSnapshotError, Snapshot};
@@ -19,7 +20,10 @@ pub use event::EventKind;
 pub use json::{Attribute, EncodeError, JsonWriter};
 pub use names::{GENESIS_SUFFIX, Model, NameError, Topic};
 pub use partition::partition_of;
-pub use publishable::{AttributeInfo, Publishable};
+pub use publishable::{
+    AttributeInfo, HasPart, LinkId, LinkInfo, LinkKind, Part, PartField, PartInfo, PartKey,
+    Polymorphic, Publishable, ToMany, ToOne,
+};
 pub use replica::{ColumnMapping, MappingError, Removal, Replica, ReplicaMapping};
 pub use version::{AsOf, Version};
 
@@ -29,9 +33,11 @@ pub mod __private {
     pub use std::option::Option;
     pub use std::string::String;
     pub use std::vec;
+    pub use std::vec::Vec;
 
+    pub use crate::publishable::{has_column, is_same};
     pub use crate::{
-        Attribute, AttributeInfo, ColumnMapping, JsonWriter, Publishable, Removal, Replica,
-        ReplicaMapping,
+        Attribute, AttributeInfo, ColumnMapping, HasPart, JsonWriter, LinkInfo, LinkKind,
+        PartField, PartInfo, PartKey, Publishable, Removal, Replica, ReplicaMapping, ToMany, ToOne,
     };
 }

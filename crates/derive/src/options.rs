@@ -43,6 +43,21 @@ impl Setting {
         self.span
     }
 
+    /// Whether something stands behind `=`.
+    pub(crate) fn has_value(&self) -> bool {
+        self.value.is_some()
+    }
+
+    /// The string behind `=` as the path of a function.
+    pub(crate) fn function(&self, faults: &mut Faults) -> Option<Path> {
+        let text = self.string(faults)?;
+        let path = text.parse_with(Path::parse_mod_style).ok();
+        if path.is_none() {
+            faults.on(&text, "this is not the path of a function such as `Self::total`");
+        }
+        path
+    }
+
     /// The string behind `=` as a path.
     pub(crate) fn path(&self, faults: &mut Faults) -> Option<Path> {
         let text = self.string(faults)?;

@@ -57,16 +57,18 @@
 //! | `producer` | `Outbox`: topology, transactions that stage events | yes |
 //! | `relay` | the relay, to run it inside an application; builds librdkafka | no |
 //! | `consumer` | the consumer, to run it inside an application; builds librdkafka | no |
+//! | `rust_decimal`, `bigdecimal` | decimals of these crates as attributes | no |
 //! | `ssl`, `sasl` | these for the Kafka clients of `relay` and `consumer` | no |
 //!
 //! An application that only produces never builds librdkafka.
 
 pub use dionysus_core::{
-    AsOf, Attribute, AttributeInfo, ColumnMapping, EncodeError, EventKind, JsonWriter,
-    MappingError, Model, NameError, Publishable, Removal, Replica, ReplicaMapping, Topic, Version,
-    headers,
+    AsOf, Attribute, AttributeInfo, ColumnMapping, EncodeError, EventKind, HasPart, JsonWriter,
+    LinkId, LinkInfo, LinkKind, MappingError, Model, NameError, Part, PartField, PartInfo, PartKey,
+    Polymorphic, Publishable, Removal, Replica, ReplicaMapping, ToMany, ToOne, Topic, Version,
+    headers, types,
 };
-pub use dionysus_derive::{Publishable, Replica};
+pub use dionysus_derive::{Attribute, Publishable, Replica};
 pub use dionysus_postgres::schema;
 
 #[cfg(feature = "producer")]

@@ -16,6 +16,10 @@
 //! Created and destroyed in one transaction is published as destroyed: harmless where nothing was known, and right where a genesis run or
 //! an earlier life of the id was.
 //!
+//! # Unseen changes
+//! A change that has no event of its own, an update of a soft-deleted instance, still renews the snapshot of the event that the
+//! transaction has for the instance, or that event would show a state that was never committed. Alone it is not published.
+//!
 //! # Invariant
 //! The rule is associative, so that a savepoint's run, coalesced on its own and merged into its parent's, comes to what one stage
 //! for all would have come to. "There again" is therefore a property of a whole run of updates ([`StagedEvent::visible`]), not of
@@ -39,6 +43,8 @@ use crate::staged::StagedEvent;
 pub(crate) struct StagedEvents {
     list: Vec<StagedEvent>,
     places: HashMap<(usize, Arc<str>), usize>,
+    /// How many of the list are to be published.
+    seen: usize,
 }
 
 impl StagedEvents {
@@ -47,9 +53,12 @@ impl StagedEvents {
         match self.places.entry((event.place.topic, Arc::clone(&event.key))) {
             Entry::Occupied(place) => {
                 let earlier = &mut self.list[*place.get()];
+                let unseen = earlier.unseen;
                 *earlier = follow(earlier, event);
+                self.seen += usize::from(unseen && !earlier.unseen);
             }
             Entry::Vacant(place) => {
+                self.seen += usize::from(!event.unseen);
                 place.insert(self.list.len());
                 self.list.push(event);
             }
@@ -63,21 +72,43 @@ impl StagedEvents {
         }
     }
 
-    /// The events, in order.
-    pub(crate) fn as_slice(&self) -> &[StagedEvent] {
-        &self.list
+    /// Makes room for this many more.
+    pub(crate) fn reserve(&mut self, events: usize) {
+        self.list.reserve(events);
+        self.places.reserve(events);
+    }
+
+    /// How many events are to be published.
+    pub(crate) fn len(&self) -> usize {
+        self.seen
+    }
+
+    /// The events to publish, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &StagedEvent> {
+        self.list.iter().filter(|event| !event.unseen)
     }
 }
 
 /// Never shows what was staged.
 impl fmt::Debug for StagedEvents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StagedEvents").field("len", &self.list.len()).finish_non_exhaustive()
+        f.debug_struct("StagedEvents").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 
 fn follow(earlier: &StagedEvent, later: StagedEvent) -> StagedEvent {
     use EventKind::{Created, Destroyed, Updated};
+    if later.unseen {
+        return StagedEvent {
+            kind: earlier.kind,
+            unseen: earlier.unseen,
+            visible: earlier.visible,
+            ..later
+        };
+    }
+    if earlier.unseen {
+        return later;
+    }
     let kind = match (earlier.kind, later.kind) {
         (_, Created) | (Created, Updated) => Created,
         (_, Destroyed) => Destroyed,
@@ -103,15 +134,16 @@ mod tests {
     /// What an application does, with a few keys in two topics.
     #[derive(Clone, Debug)]
     enum Step {
-        Stage { topic: usize, key: u8, kind: EventKind, visible: bool },
+        Stage { topic: usize, key: u8, kind: Option<EventKind>, visible: bool },
         Savepoint { steps: Vec<Step>, commit: bool },
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
         let kind = prop_oneof![
-            Just(EventKind::Created),
-            Just(EventKind::Updated),
-            Just(EventKind::Destroyed)
+            Just(None),
+            Just(Some(EventKind::Created)),
+            Just(Some(EventKind::Updated)),
+            Just(Some(EventKind::Destroyed))
         ];
         let stage = (0..2_usize, 0..3_u8, kind, any::<bool>())
             .prop_map(|(topic, key, kind, visible)| Step::Stage { topic, key, kind, visible });
@@ -122,14 +154,17 @@ mod tests {
         prop::collection::vec(step, 0..20)
     }
 
-    fn event(topic: usize, key: u8, kind: EventKind, visible: bool, n: u32) -> StagedEvent {
+    /// Without a kind, an unseen change.
+    fn event(topic: usize, key: u8, kind: Option<EventKind>, visible: bool, n: u32) -> StagedEvent {
         StagedEvent {
             place: Place { topic, model: 0 },
-            kind,
-            visible,
+            kind: kind.unwrap_or(EventKind::Updated),
+            unseen: kind.is_none(),
+            visible: visible && kind.is_some(),
             key: format!("Rental:{key}").into(),
-            id: key.to_string().into(),
+            id_at: "Rental:".len(),
             partition_key: None,
+            headers: None,
             data: n.to_be_bytes().as_slice().into(),
         }
     }
@@ -162,7 +197,7 @@ mod tests {
     }
 
     /// The simple model: of all that survived for a key, the last word on creation or destruction decides, and updates after a
-    /// destruction bring the instance back if one of them shows it.
+    /// destruction bring the instance back if one of them shows it. An unseen change only brings its snapshot.
     fn expected(survivors: &[StagedEvent]) -> Vec<(usize, String, EventKind, Vec<u8>)> {
         let mut keys: Vec<(usize, &str)> = Vec::new();
         for event in survivors {
@@ -171,9 +206,11 @@ mod tests {
             }
         }
         keys.into_iter()
-            .map(|(topic, key)| {
-                let of_key: Vec<_> =
+            .filter_map(|(topic, key)| {
+                let all: Vec<_> =
                     survivors.iter().filter(|e| e.place.topic == topic && &*e.key == key).collect();
+                let of_key: Vec<_> = all.iter().filter(|e| !e.unseen).collect();
+                of_key.first()?;
                 let word = of_key.iter().rposition(|e| e.kind != EventKind::Updated);
                 let kind = match word.map(|i| (of_key[i].kind, &of_key[i + 1..])) {
                     None => EventKind::Updated,
@@ -182,8 +219,8 @@ mod tests {
                     }
                     Some(_) => EventKind::Created,
                 };
-                let data = of_key.last().map(|e| e.data.to_vec()).unwrap_or_default();
-                (topic, key.to_owned(), kind, data)
+                let data = all.last().map(|e| e.data.to_vec()).unwrap_or_default();
+                Some((topic, key.to_owned(), kind, data))
             })
             .collect()
     }
@@ -194,10 +231,10 @@ mod tests {
             let (mut stage, mut survivors) = (StagedEvents::default(), Vec::new());
             run(&steps, &mut 0, &mut stage, &mut survivors);
             let staged: Vec<_> = stage
-                .as_slice()
                 .iter()
                 .map(|e| (e.place.topic, e.key.to_string(), e.kind, e.data.to_vec()))
                 .collect();
+            prop_assert_eq!(stage.len(), staged.len());
             prop_assert_eq!(staged, expected(&survivors));
         }
     }
@@ -216,9 +253,9 @@ mod tests {
             (Destroyed, Updated, false, Destroyed),
         ] {
             let mut stage = StagedEvents::default();
-            stage.record(event(0, 1, first, true, 1));
-            stage.record(event(0, 1, then, visible, 2));
-            let [only] = stage.as_slice() else { panic!("one event") };
+            stage.record(event(0, 1, Some(first), true, 1));
+            stage.record(event(0, 1, Some(then), visible, 2));
+            let [only] = stage.list.as_slice() else { panic!("one event") };
             assert_eq!(only.kind, expected, "{first} then {then}");
             assert_eq!(*only.data, 2_u32.to_be_bytes());
         }

@@ -2,12 +2,14 @@
 
 use dionysus_core::EncodeError;
 
+use crate::InstanceKey;
 use crate::topology::Mistake;
 
 /// A failure to declare, stage or commit.
 ///
 /// Staging runs no statement, so after a refusal there (everything from [`Error::ModelNotPublished`] to [`Error::OtherDepth`]) the
-/// transaction can go on, and what was staged before is still there.
+/// transaction can go on, and what was staged before is still there. A refusal of an instance names its model; its key can be asked for
+/// ([`Error::key`]) and is in no text, since errors end in logs and ids may be personal.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -30,6 +32,8 @@ pub enum Error {
         topic: String,
         /// The model.
         model: String,
+        /// The key, for the program alone.
+        key: InstanceKey,
         /// Bytes of key and value.
         size: usize,
         /// The topic's limit, [`max_message_bytes`](crate::TopicBuilder::max_message_bytes).
@@ -40,6 +44,8 @@ pub enum Error {
     Snapshot {
         /// The model.
         model: String,
+        /// The key, for the program alone.
+        key: InstanceKey,
         /// Which attribute, and why.
         #[source]
         source: EncodeError,
@@ -49,12 +55,16 @@ pub enum Error {
     EmptyId {
         /// The model.
         model: String,
+        /// The key, for the program alone.
+        key: InstanceKey,
     },
     /// The key is longer than the outbox can index.
     #[error("a key of model `{model}` has {size} bytes, the outbox takes {limit}")]
     KeyTooLong {
         /// The model.
         model: String,
+        /// The key, for the program alone.
+        key: InstanceKey,
         /// Bytes of the key, `Model:id`.
         size: usize,
         /// The limit.
@@ -65,6 +75,8 @@ pub enum Error {
     Nul {
         /// The model.
         model: String,
+        /// The key, for the program alone.
+        key: InstanceKey,
     },
     /// The partition key is an empty text, which the Kafka clients refuse.
     #[error("the partition key of an instance of model `{model}` for topic `{topic}` is empty")]
@@ -73,6 +85,8 @@ pub enum Error {
         topic: String,
         /// The model.
         model: String,
+        /// The key, for the program alone.
+        key: InstanceKey,
     },
     /// The attribute has no integer form, and the topology asks for the gem's integer partition keys.
     #[error(
@@ -83,8 +97,16 @@ pub enum Error {
         topic: String,
         /// The model.
         model: String,
+        /// The key, for the program alone.
+        key: InstanceKey,
         /// The attribute.
         attribute: String,
+    },
+    /// The text is not a `traceparent` of the W3C.
+    #[error("the trace context is malformed: {fault}")]
+    TraceContext {
+        /// What is wrong with it.
+        fault: &'static str,
     },
     /// The connection is at another depth of nesting than the stage: a nested transaction of sqlx is still open, or has been ended from
     /// outside. What would be staged now could outlive a roll-back of its change.
@@ -136,6 +158,9 @@ impl Error {
             Self::PartitionKeyNotInteger { .. } => Some(
                 "choose another attribute, compute the key (`partition_key_with`), or leave `integer_partition_keys` off".into(),
             ),
+            Self::TraceContext { .. } => Some(
+                "pass the header `traceparent` as it was received; without a valid one, stage without trace context".into(),
+            ),
             Self::OtherDepth { .. } => Some(
                 "commit or roll back the nested transaction first, or nest with `savepoint()`, which has a stage of its own".into(),
             ),
@@ -147,6 +172,26 @@ impl Error {
             }
             Self::Transaction { .. } => None,
             Self::Postgres(error) => error.remedy(),
+        }
+    }
+
+    /// The key, `Model:id`, of the instance that was refused; `None` where no instance was.
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Self::TooLarge { key, .. }
+            | Self::Snapshot { key, .. }
+            | Self::EmptyId { key, .. }
+            | Self::KeyTooLong { key, .. }
+            | Self::Nul { key, .. }
+            | Self::EmptyPartitionKey { key, .. }
+            | Self::PartitionKeyNotInteger { key, .. } => Some(key.as_str()),
+            Self::Topology { .. }
+            | Self::ModelNotPublished { .. }
+            | Self::TraceContext { .. }
+            | Self::OtherDepth { .. }
+            | Self::NoTransaction
+            | Self::Transaction { .. }
+            | Self::Postgres(_) => None,
         }
     }
 

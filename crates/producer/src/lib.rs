@@ -48,30 +48,47 @@
 //! # Ok(())
 //! # }
 //! ```
-//! A transaction of your own is served by [`Outbox::begin_on`] or [`Outbox::stage`].
+//!
+//! # Which call
+//! | you have | call |
+//! | --- | --- |
+//! | an instance, and know what happened | [`created`](OutboxTransaction::created), [`updated`](OutboxTransaction::updated), [`destroyed`](OutboxTransaction::destroyed) |
+//! | its states before and after | [`changed`](OutboxTransaction::changed): soft delete, restore and updates that changed nothing are told apart |
+//! | many instances | [`created_all`](OutboxTransaction::created_all) and its like |
+//! | changes that nobody is to hear of | [`suppressed`](OutboxTransaction::suppressed) |
+//! | a transaction of your own | [`Outbox::begin_on`] or [`Outbox::stage`] |
 //!
 //! # Errors
 //! One type, [`Error`]; [`Error::remedy`] says what to do. A refusal while staging leaves the transaction usable; a failure
 //! of [`OutboxTransaction::commit`] rolls everything back.
 
+mod bulk;
 mod coalesce;
 mod depth;
 mod error;
+mod instance_key;
 mod outbox;
 mod stage;
 mod staged;
+mod suppressed;
 mod topology;
+mod trace_context;
 mod transaction;
+mod transition;
 mod wake_up;
+mod write;
 
 pub use dionysus_core::{AttributeInfo, Publishable};
 
 pub use error::Error;
+pub use instance_key::InstanceKey;
 pub use outbox::{Outbox, OutboxOptions};
 pub use stage::Stage;
+pub use suppressed::Suppressed;
 pub use topology::{
     Mistake, NamespaceBuilder, PublishedModel, PublishedTopic, TopicBuilder, Topology,
     TopologyBuilder,
 };
+pub use trace_context::TraceContext;
 pub use transaction::OutboxTransaction;
 pub use wake_up::WakeUps;

@@ -6,8 +6,9 @@ use dionysus_postgres::{schema, topics};
 use sqlx::{Connection as _, PgConnection, PgPool, SqlSafeStr};
 
 use crate::stage::WhenDropped;
+use crate::trace_context::TraceSource;
 use crate::wake_up::{Bell, WakeUps};
-use crate::{Error, OutboxTransaction, Stage, Topology};
+use crate::{Error, OutboxTransaction, Stage, Topology, TraceContext};
 
 /// Begins transactions that record events.
 ///
@@ -50,11 +51,12 @@ struct Inner {
 pub struct OutboxOptions {
     notify: bool,
     panic_on_dropped_stage: bool,
+    trace_source: Option<TraceSource>,
 }
 
 impl Default for OutboxOptions {
     fn default() -> Self {
-        Self { notify: true, panic_on_dropped_stage: false }
+        Self { notify: true, panic_on_dropped_stage: false, trace_source: None }
     }
 }
 
@@ -78,6 +80,35 @@ impl OutboxOptions {
     pub fn panic_on_dropped_stage(mut self, on: bool) -> Self {
         self.panic_on_dropped_stage = on;
         self
+    }
+
+    /// Where the trace context of the moment comes from. It is asked once for each staging call, on its thread, and what it gives travels
+    /// in the headers of the messages. [`set_trace_context`](OutboxTransaction::set_trace_context) overrides it. Default: none.
+    ///
+    /// With OpenTelemetry, let its `TraceContextPropagator` inject the current context into a map, and make a [`TraceContext`] of what it
+    /// wrote under `traceparent` and `tracestate`.
+    ///
+    /// # Examples
+    /// ```
+    /// use dionysus_producer::{OutboxOptions, TraceContext};
+    ///
+    /// tokio::task_local! {
+    ///     /// Set around each request by the application's middleware.
+    ///     static TRACE: TraceContext;
+    /// }
+    ///
+    /// let options = OutboxOptions::new().trace_context(|| TRACE.try_with(Clone::clone).ok());
+    /// ```
+    pub fn trace_context(
+        mut self,
+        source: impl Fn() -> Option<TraceContext> + Send + Sync + 'static,
+    ) -> Self {
+        self.trace_source = Some(TraceSource::new(source));
+        self
+    }
+
+    pub(crate) fn trace_source(&self) -> Option<&TraceSource> {
+        self.trace_source.as_ref()
     }
 
     pub(crate) fn panics_on_dropped_stage(&self) -> bool {

@@ -2,15 +2,14 @@
 
 use std::mem;
 
-use dionysus_core::{EventKind, encode_message};
-use dionysus_postgres::outbox::{self, NewRow};
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use crate::coalesce::StagedEvents;
 use crate::depth::depth;
-use crate::staged::StagedEvent;
-use crate::topology::Topology;
+use crate::staged::Draft;
+use crate::trace_context::Tracing;
+use crate::transition::Transition;
+use crate::write::write;
 use crate::{Error, Outbox, Publishable};
 
 /// Events for a transaction that the application holds itself.
@@ -28,6 +27,9 @@ pub struct Stage {
     outbox: Outbox,
     events: StagedEvents,
     when_dropped: WhenDropped,
+    pub(crate) tracing: Tracing,
+    /// How many scopes that enqueue nothing are open.
+    pub(crate) suppressions: usize,
 }
 
 /// What becomes of the changes when a stage is dropped with events in it.
@@ -41,7 +43,24 @@ pub(crate) enum WhenDropped {
 
 impl Stage {
     pub(crate) fn new(outbox: Outbox, when_dropped: WhenDropped) -> Self {
-        Self { outbox, events: StagedEvents::default(), when_dropped }
+        Self {
+            outbox,
+            events: StagedEvents::default(),
+            when_dropped,
+            tracing: Tracing::default(),
+            suppressions: 0,
+        }
+    }
+
+    /// The stage of a savepoint: suppressed if this one is, and with its trace context.
+    pub(crate) fn nested(&self) -> Self {
+        Self {
+            outbox: self.outbox.clone(),
+            events: StagedEvents::default(),
+            when_dropped: self.when_dropped,
+            tracing: self.tracing.clone(),
+            suppressions: self.suppressions,
+        }
     }
 
     /// Stages `created` of an instance; see [`OutboxTransaction::created`](crate::OutboxTransaction::created).
@@ -49,7 +68,7 @@ impl Stage {
     /// # Errors
     /// As there, but for [`Error::OtherDepth`].
     pub fn created<M: Publishable + 'static>(&mut self, instance: &M) -> Result<(), Error> {
-        self.record(EventKind::Created, instance)
+        self.draft(|draft| draft.add(Transition::Created, instance))
     }
 
     /// Stages `updated` of an instance; see [`OutboxTransaction::updated`](crate::OutboxTransaction::updated).
@@ -57,7 +76,7 @@ impl Stage {
     /// # Errors
     /// As there, but for [`Error::OtherDepth`].
     pub fn updated<M: Publishable + 'static>(&mut self, instance: &M) -> Result<(), Error> {
-        self.record(EventKind::Updated, instance)
+        self.draft(|draft| draft.add(Transition::Updated, instance))
     }
 
     /// Stages `destroyed` of an instance; see [`OutboxTransaction::destroyed`](crate::OutboxTransaction::destroyed).
@@ -65,12 +84,24 @@ impl Stage {
     /// # Errors
     /// As there, but for [`Error::OtherDepth`].
     pub fn destroyed<M: Publishable + 'static>(&mut self, instance: &M) -> Result<(), Error> {
-        self.record(EventKind::Destroyed, instance)
+        self.draft(|draft| draft.add(Transition::destruction(instance), instance))
+    }
+
+    /// Stages what two states of an instance come to; see [`OutboxTransaction::changed`](crate::OutboxTransaction::changed).
+    ///
+    /// # Errors
+    /// As there, but for [`Error::OtherDepth`].
+    pub fn changed<M: Publishable + 'static>(
+        &mut self,
+        before: Option<&M>,
+        after: Option<&M>,
+    ) -> Result<(), Error> {
+        self.draft(|draft| draft.changed(before, after))
     }
 
     /// How many rows the stage will write.
     pub fn len(&self) -> usize {
-        self.events.as_slice().len()
+        self.events.len()
     }
 
     /// Whether nothing is staged.
@@ -78,7 +109,7 @@ impl Stage {
         self.len() == 0
     }
 
-    /// Writes the events inside the connection's transaction, in one statement; without events, none.
+    /// Writes the events inside the connection's transaction, in one statement (one for each 64 MiB); without events, none.
     ///
     /// After your commit call [`Outbox::wake_up`], or the rows wait for the relay's next poll.
     ///
@@ -101,12 +132,20 @@ impl Stage {
         drop(self.take());
     }
 
-    pub(crate) fn record<M: Publishable + 'static>(
+    /// Stages what a call drafts, all or none; in a suppressed scope nothing, and then nothing is looked at either.
+    pub(crate) fn draft(
         &mut self,
-        kind: EventKind,
-        instance: &M,
+        call: impl FnOnce(&mut Draft<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        for event in StagedEvent::of(self.outbox.topology(), kind, instance)? {
+        if self.suppressions > 0 {
+            return Ok(());
+        }
+        let headers = self.tracing.headers(self.outbox.options());
+        let mut draft = Draft::new(self.outbox.topology(), headers);
+        call(&mut draft)?;
+        let events = draft.into_events();
+        self.events.reserve(events.len());
+        for event in events {
             self.events.record(event);
         }
         Ok(())
@@ -148,43 +187,4 @@ impl Drop for Stage {
             "a stage with {events} events was dropped without commit or roll-back"
         );
     }
-}
-
-/// Appends the rows of events, in one statement.
-pub(crate) async fn write(
-    topology: &Topology,
-    events: &StagedEvents,
-    conn: &mut PgConnection,
-) -> Result<(), Error> {
-    let messages: Vec<(String, Vec<u8>)> =
-        events.as_slice().iter().map(|event| message(topology, event)).collect();
-    let rows: Vec<NewRow<'_>> = events
-        .as_slice()
-        .iter()
-        .zip(&messages)
-        .map(|(event, (name, payload))| {
-            let (topic, model) = topology.at(event.place);
-            NewRow {
-                event_id: Uuid::now_v7(),
-                topic: topic.name().as_str(),
-                key: &event.key,
-                partition_key: event.partition_key.as_deref(),
-                event: name,
-                model: model.name().as_str(),
-                model_id: &event.id,
-                payload,
-                headers: None,
-            }
-        })
-        .collect();
-    outbox::append(conn, &rows).await?;
-    Ok(())
-}
-
-/// The event's name, and the bytes to publish.
-fn message(topology: &Topology, event: &StagedEvent) -> (String, Vec<u8>) {
-    let (_, model) = topology.at(event.place);
-    let name = model.name().event(event.kind);
-    let payload = encode_message(&name, model.name().as_str(), &event.data);
-    (name, payload)
 }

@@ -13,12 +13,12 @@
 
 use std::ops::{Deref, DerefMut};
 
-use dionysus_core::EventKind;
 use sqlx::postgres::PgTransaction;
 use sqlx::{Connection as _, PgConnection};
 
 use crate::depth::{depth, unwind};
-use crate::stage::{Stage, WhenDropped, write};
+use crate::stage::{Stage, WhenDropped};
+use crate::write::write;
 use crate::{Error, Outbox, Publishable};
 
 /// A transaction, or a savepoint in one, whose changes are published when it commits.
@@ -78,10 +78,11 @@ impl<'c> OutboxTransaction<'c> {
     /// [`Error::EmptyPartitionKey`], [`Error::PartitionKeyNotInteger`] or [`Error::OtherDepth`]. Nothing is staged then, for no topic, and
     /// the transaction can go on.
     pub fn created<M: Publishable + 'static>(&mut self, instance: &M) -> Result<(), Error> {
-        self.record(EventKind::Created, instance)
+        self.staging()?.created(instance)
     }
 
-    /// Stages `updated`: the instance changed. You decide that it did: an update that changed nothing is published like any other.
+    /// Stages `updated`: the instance changed. You decide that it did: an update that changed nothing is published like any other;
+    /// [`changed`](Self::changed) compares.
     ///
     /// As for [`created`](Self::created), the snapshot is taken now, and the instance must come from a statement of this transaction that
     /// locked its row.
@@ -89,16 +90,72 @@ impl<'c> OutboxTransaction<'c> {
     /// # Errors
     /// As for [`created`](Self::created).
     pub fn updated<M: Publishable + 'static>(&mut self, instance: &M) -> Result<(), Error> {
-        self.record(EventKind::Updated, instance)
+        self.staging()?.updated(instance)
     }
 
     /// Stages `destroyed`: the instance is gone (`delete .. returning *`) or soft-deleted (`update .. returning *`). With its soft-delete column set it is
-    /// published whole, else by its id alone.
+    /// published whole, else by its id alone. For a row that was soft-deleted earlier and is now gone too, state
+    /// `changed(Some(&row), None)`: by its id alone.
     ///
     /// # Errors
     /// As for [`created`](Self::created).
     pub fn destroyed<M: Publishable + 'static>(&mut self, instance: &M) -> Result<(), Error> {
-        self.record(EventKind::Destroyed, instance)
+        self.staging()?.destroyed(instance)
+    }
+
+    /// Stages what two states of an instance come to: the one form that covers all changes.
+    ///
+    /// | before | after | event |
+    /// | --- | --- | --- |
+    /// | none | an instance, soft-deleted or not | `created` |
+    /// | visible | visible, changed | `updated` |
+    /// | visible | soft-deleted | `destroyed`, with the whole snapshot |
+    /// | soft-deleted | soft-deleted at another time | `destroyed`, with the whole snapshot |
+    /// | soft-deleted | soft-deleted, changed elsewhere | none; `updated` with [`UPDATES_AFTER_SOFT_DELETE`](Publishable::UPDATES_AFTER_SOFT_DELETE) |
+    /// | soft-deleted | visible | `created` |
+    /// | any | the same snapshot and partition keys | none |
+    /// | any | none | `destroyed`, with the id alone; the partition key is that of before |
+    /// | any | another primary key | `destroyed` under the old key, `created` under the new |
+    ///
+    /// Times count in milliseconds, as they are published. A new `updated_at` alone is a change, if it is an attribute; where it should
+    /// not be one (the gem's `touch`), state nothing.
+    ///
+    /// `before` must be read under the lock (`for update`, or `old` in Postgres 18's `returning`), `after` must come from the statement that changed it: as for
+    /// [`created`](Self::created).
+    ///
+    /// # Errors
+    /// As for [`created`](Self::created).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # mod app {
+    /// # use chrono::{DateTime, Utc};
+    /// # #[derive(Clone, sqlx::FromRow, dionysus_derive::Publishable)]
+    /// # #[publishable(crate = "dionysus_core", model = "Rental", table = "rentals")]
+    /// # pub struct Rental { pub id: i64, pub account_id: i64, pub canceled_at: Option<DateTime<Utc>> }
+    /// # }
+    /// # use app::Rental;
+    /// # async fn cancel(outbox: dionysus_producer::Outbox, id: i64) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut tx = outbox.begin().await?;
+    /// let before: Rental = sqlx::query_as("select * from rentals where id = $1 for update")
+    ///     .bind(id)
+    ///     .fetch_one(&mut *tx)
+    ///     .await?;
+    /// let after: Rental = sqlx::query_as("update rentals set canceled_at = now() where id = $1 returning *")
+    ///     .bind(id)
+    ///     .fetch_one(&mut *tx)
+    ///     .await?;
+    /// tx.changed(Some(&before), Some(&after))?; // destroyed
+    /// tx.commit().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn changed<M: Publishable + 'static>(
+        &mut self,
+        before: Option<&M>,
+        after: Option<&M>,
+    ) -> Result<(), Error> {
+        self.staging()?.changed(before, after)
     }
 
     /// How many rows are staged at this depth: one for each topic and key.
@@ -148,12 +205,12 @@ impl<'c> OutboxTransaction<'c> {
         Ok(OutboxTransaction {
             depth: self.depth + 1,
             tx,
-            stage: Stage::new(self.stage.outbox().clone(), WhenDropped::AllIsRolledBack),
+            stage: self.stage.nested(),
             parent: Some(&mut self.stage),
         })
     }
 
-    /// Writes the events in one statement, commits, and wakes the relays. A savepoint hands its events to its parent instead.
+    /// Writes the events in one statement (one for each 64 MiB), commits, and wakes the relays. A savepoint hands its events to its parent instead.
     ///
     /// # Errors
     /// [`Error::Postgres`] or [`Error::Transaction`]. All is rolled back, with one exception: if the connection is lost while
@@ -178,7 +235,7 @@ impl<'c> OutboxTransaction<'c> {
         let outbox = stage.outbox();
         write(outbox.topology(), &events, &mut tx).await?;
         tx.commit().await.map_err(Error::during("committing the transaction"))?;
-        if depth == 1 && !events.as_slice().is_empty() {
+        if depth == 1 && events.len() > 0 {
             outbox.wake_up();
         }
         Ok(())
@@ -193,13 +250,14 @@ impl<'c> OutboxTransaction<'c> {
         self.tx.rollback().await.map_err(Error::during("rolling back the transaction"))
     }
 
-    fn record<M: Publishable + 'static>(
-        &mut self,
-        kind: EventKind,
-        instance: &M,
-    ) -> Result<(), Error> {
+    /// The stage, if a change may be staged now.
+    pub(crate) fn staging(&mut self) -> Result<&mut Stage, Error> {
         self.at_own_depth()?;
-        self.stage.record(kind, instance)
+        Ok(&mut self.stage)
+    }
+
+    pub(crate) fn stage_mut(&mut self) -> &mut Stage {
+        &mut self.stage
     }
 
     fn at_own_depth(&self) -> Result<(), Error> {

@@ -80,7 +80,10 @@ async fn pass_on(mut rings: watch::Receiver<()>, pool: PgPool) {
             Ok(Ok(())) => tracing::trace!("relays notified"),
             Ok(Err(error)) => tracing::warn!(error = %error, "relays could not be notified"),
             Err(_) => {
-                tracing::warn!(limit_ms = LIMIT.as_millis(), "relays could not be notified in time");
+                tracing::warn!(
+                    limit_ms = LIMIT.as_millis(),
+                    "relays could not be notified in time"
+                );
             }
         }
         sleep(PAUSE).await;

@@ -15,7 +15,8 @@ use super::{JsonWriter, document};
 /// A type whose values can be attributes of a snapshot.
 ///
 /// Implemented for integers, floats, `bool`, strings, `Option`, `Vec` and slices, `BTreeMap<String, _>`, chrono's times and dates, `Uuid`,
-/// `serde_json::Value` and `RawValue`, `Vec<u8>` (its text), and `Box`, `Arc`, `Rc`, `Cow<str>` and references of these.
+/// `serde_json::Value` and `RawValue`, `Vec<u8>` (its text), and `Box`, `Arc`, `Rc`, `Cow<str>` and references of these; for the other column
+/// types of Postgres by [`types`](crate::types). An enum or a newtype of yours becomes one by `#[derive(Attribute)]`.
 ///
 /// For a type of your own write one value with the method that fits its column:
 ///
@@ -44,8 +45,8 @@ use super::{JsonWriter, document};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an attribute of a snapshot",
     label = "has no form on the wire",
-    note = "leave the field out with `#[publishable(skip)]`, or write `impl Attribute for {Self}` with one call on the `JsonWriter`, for example `out.string(..)`",
-    note = "for a decimal call `out.decimal(&self.to_string())`; a type of another crate needs a newtype of yours around it"
+    note = "leave the field out with `#[publishable(skip)]`, or write `impl Attribute for {Self}` with one call on the `JsonWriter`, for example `out.string(..)`; for an enum or a newtype `#[derive(Attribute)]` does it",
+    note = "for a decimal call `out.decimal(&self.to_string())`; a type of another crate needs a newtype of yours around it; `types` has types for the columns of Postgres"
 )]
 pub trait Attribute {
     /// Writes the value.

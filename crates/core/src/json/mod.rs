@@ -12,9 +12,12 @@
 //! - times: cut to milliseconds, `Z`; the year has four digits or more, before year 1 it is `-0043`; a time of day is on `2000-01-01`
 //! - decimals: strings with at least one fractional digit and no further trailing zeros; integers of any size are numbers
 //! - JSON documents: the order of their keys is kept, their numbers and strings follow the rules above
+//! - intervals: whole seconds, a month being 2,629,746; networks: the masked address; points: `{"x":1.5,"y":-2.0}`; `timetz`: Postgres's text;
+//!   ranges: `1...5`, with `..` where the upper bound belongs to it
 //! - bytes: their text, when it is UTF-8; else the message is refused
 
 mod attribute;
+mod column;
 mod document;
 mod error;
 mod escape;
@@ -23,5 +26,8 @@ mod time;
 mod writer;
 
 pub use attribute::Attribute;
+pub use column::RangeBound;
 pub use error::EncodeError;
 pub use writer::JsonWriter;
+
+pub(crate) use number::{decimal, is_integer};

@@ -92,7 +92,7 @@ fn split(text: &[u8]) -> (&[u8], i32) {
 
 /// The decimal text of Postgres (`10.50`, `-0.05`, `1e25`) as digits before and after the point, without zeros that say nothing.
 /// `None` for what is not a finite decimal.
-pub(super) fn decimal(text: &str) -> Option<String> {
+pub(crate) fn decimal(text: &str) -> Option<String> {
     let (negative, unsigned) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text),
@@ -125,7 +125,7 @@ pub(super) fn decimal(text: &str) -> Option<String> {
 }
 
 /// Whether the text is an integer of any size, as Postgres and JSON write it.
-pub(super) fn is_integer(text: &str) -> bool {
+pub(crate) fn is_integer(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -25,7 +25,7 @@ pub(super) fn write_time(out: &mut Vec<u8>, value: NaiveTime) {
 }
 
 /// Years count as in ISO 8601: 44 BC is `-0043`. They have four digits or more.
-fn write_day(out: &mut Vec<u8>, day: NaiveDate) {
+pub(super) fn write_day(out: &mut Vec<u8>, day: NaiveDate) {
     if day.year() < 0 {
         out.push(b'-');
     }
@@ -51,7 +51,7 @@ fn write_clock(out: &mut Vec<u8>, time: NaiveTime) {
     out.push(b'Z');
 }
 
-fn write_padded(out: &mut Vec<u8>, value: u32, width: usize) {
+pub(super) fn write_padded(out: &mut Vec<u8>, value: u32, width: usize) {
     let digits = value.checked_ilog10().unwrap_or(0) as usize + 1;
     out.resize(out.len() + width.saturating_sub(digits), b'0');
     write_u64(out, u64::from(value));

@@ -73,9 +73,14 @@ impl JsonWriter {
 
     /// Writes a member: key and value.
     pub fn attribute<T: Attribute + ?Sized>(&mut self, name: &str, value: &T) {
+        self.member(name, |out| value.write(out));
+    }
+
+    /// Writes a member whose value `write` writes: exactly one.
+    pub fn member(&mut self, name: &str, write: impl FnOnce(&mut Self)) {
         self.key(name);
         let sound = self.fault.is_none();
-        value.write(self);
+        write(self);
         if sound && let Some(fault) = &mut self.fault {
             fault.attribute = name.into();
         }

@@ -5,6 +5,7 @@
 //! and command line know topics and models without a file of the application's.
 
 mod builder;
+mod envelope;
 mod mistake;
 mod partition_key;
 mod published;

@@ -2,10 +2,11 @@
 
 use std::any::TypeId;
 
-use dionysus_core::{EventKind, Model, Topic, encode_message};
+use dionysus_core::{EventKind, Model, Topic};
 use dionysus_postgres::topics::Registration;
 use serde_json::json;
 
+use super::envelope::Envelopes;
 use super::partition_key::PartitionKey;
 use crate::{AttributeInfo, Publishable};
 
@@ -29,7 +30,8 @@ pub struct PublishedModel {
     pub(super) attributes: &'static [AttributeInfo],
     pub(super) soft_delete: Option<&'static str>,
     pub(super) partition_key: PartitionKey,
-    envelope_bytes: usize,
+    updates_after_soft_delete: bool,
+    envelopes: Envelopes,
 }
 
 impl PublishedTopic {
@@ -79,17 +81,16 @@ impl PublishedTopic {
 
 impl PublishedModel {
     pub(super) fn of<M: Publishable + 'static>(name: Model, partition_key: PartitionKey) -> Self {
-        // The longest event, so that the limit holds whatever an event is coalesced to.
-        let envelope = encode_message(&name.event(EventKind::Destroyed), name.as_str(), b"");
         Self {
             type_id: TypeId::of::<M>(),
+            envelopes: Envelopes::of(&name),
             name,
             table: M::TABLE,
             primary_key: M::PRIMARY_KEY,
             attributes: M::ATTRIBUTES,
             soft_delete: M::SOFT_DELETE,
             partition_key,
-            envelope_bytes: envelope.len(),
+            updates_after_soft_delete: M::UPDATES_AFTER_SOFT_DELETE,
         }
     }
 
@@ -122,9 +123,25 @@ impl PublishedModel {
         &self.partition_key
     }
 
-    /// What the envelope adds to a snapshot, in bytes.
+    /// Whether changes of an instance that stays soft-deleted are published.
+    pub fn updates_after_soft_delete(&self) -> bool {
+        self.updates_after_soft_delete
+    }
+
+    /// What the envelope adds to a snapshot, in bytes: that of the longest event, so that a limit holds whatever an event is
+    /// coalesced to.
     pub(crate) fn envelope_bytes(&self) -> usize {
-        self.envelope_bytes
+        self.envelopes.longest()
+    }
+
+    /// The name of an event, `rental_updated`.
+    pub(crate) fn event_name(&self, kind: EventKind) -> &str {
+        self.envelopes.event_name(kind)
+    }
+
+    /// Appends the message around a snapshot.
+    pub(crate) fn write_message(&self, kind: EventKind, data: &[u8], out: &mut Vec<u8>) {
+        self.envelopes.write(kind, data, out);
     }
 
     fn registration(&self) -> serde_json::Value {
@@ -139,6 +156,7 @@ impl PublishedModel {
             "primary_key": self.primary_key,
             "columns": columns,
             "soft_delete": self.soft_delete,
+            "updates_after_soft_delete": self.updates_after_soft_delete,
             "partition_key": self.partition_key.registration(),
         })
     }

@@ -52,6 +52,14 @@ pub(crate) struct Row {
     pub(crate) payload: String,
 }
 
+/// Makes a table `inserts` with one row for each statement that inserts into the outbox.
+pub(crate) const COUNT_STATEMENTS: &str = "
+    create table inserts (rows bigint);
+    create function count_insert() returns trigger language plpgsql as
+        $$ begin insert into inserts select count(*) from inserted; return null; end $$;
+    create trigger count_insert after insert on dionysus.outbox
+        referencing new table as inserted for each statement execute function count_insert();";
+
 pub(crate) fn topology() -> Topology {
     Topology::builder()
         .namespace("v3", |ns| {

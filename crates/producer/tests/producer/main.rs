@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 #![expect(clippy::redundant_closure_for_method_calls, reason = "declarations read alike")]
 
+mod bulk;
 mod connect;
 mod fixture;
 mod golden;
@@ -10,4 +11,7 @@ mod nesting;
 mod order;
 mod recording;
 mod refusals;
+mod suppressed;
+mod trace_context;
+mod transitions;
 mod wake_up;

@@ -2,14 +2,6 @@ use dionysus_producer::Topology;
 
 use crate::fixture::*;
 
-/// Counts the statements that insert into the outbox.
-const COUNT_STATEMENTS: &str = "
-    create table inserts (rows bigint);
-    create function count_insert() returns trigger language plpgsql as
-        $$ begin insert into inserts select count(*) from inserted; return null; end $$;
-    create trigger count_insert after insert on dionysus.outbox
-        referencing new table as inserted for each statement execute function count_insert();";
-
 #[tokio::test]
 async fn events_are_written_at_commit_in_one_statement_and_not_before() {
     let (database, outbox) = outbox().await;

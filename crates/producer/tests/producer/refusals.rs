@@ -16,6 +16,7 @@ async fn what_cannot_be_published_is_refused_when_it_is_staged_and_the_transacti
         matches!(&error, Error::ModelNotPublished { model } if model == "Stranger"),
         "{error:?}"
     );
+    assert_eq!(error.key(), None);
     for (document, text) in [
         (document("", "eu", b""), "an instance of model `Core::Document` has an empty id"),
         (
@@ -43,6 +44,8 @@ async fn what_cannot_be_published_is_refused_when_it_is_staged_and_the_transacti
         let error = tx.created(&document).unwrap_err();
         assert_eq!(error.to_string(), text);
         assert!(error.remedy().is_some(), "{text}");
+        assert_eq!(error.key().unwrap(), format!("Core::Document:{}", document.code));
+        assert!(!format!("{error:?}").contains("Document:"), "a key is in no text: {error:?}");
     }
     assert_eq!(tx.staged(), 1);
     let one: i32 = sqlx::query_scalar("select 1").fetch_one(&mut *tx).await.unwrap();

@@ -230,6 +230,7 @@ fn the_registration_tells_what_relay_and_command_line_need() {
                     {"name": "code", "column": "code", "type": "String", "hidden": false},
                 ],
                 "soft_delete": null,
+                "updates_after_soft_delete": false,
                 "partition_key": {"attribute": "account_id", "integer": false},
             }],
         })

@@ -1,0 +1,104 @@
+//! From a stage to the table.
+
+use dionysus_postgres::outbox::{self, NewRow};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::Error;
+use crate::coalesce::StagedEvents;
+use crate::staged::StagedEvent;
+use crate::topology::Topology;
+
+/// Bytes of snapshots in one statement, so that a stage of any size needs this much twice and no more: once encoded, once in the
+/// connection's buffer. Postgres takes a statement of 1 GiB.
+const STATEMENT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Appends the rows of events, in order, in one statement; in several if they hold more than [`STATEMENT_BYTES_MAX`].
+pub(crate) async fn write(
+    topology: &Topology,
+    events: &StagedEvents,
+    conn: &mut PgConnection,
+) -> Result<(), Error> {
+    let events: Vec<&StagedEvent> = events.iter().collect();
+    let mut rest = events.as_slice();
+    while !rest.is_empty() {
+        let (now, later) = rest.split_at(prefix(rest, STATEMENT_BYTES_MAX));
+        append(topology, now, conn).await?;
+        rest = later;
+    }
+    Ok(())
+}
+
+/// How many events, at least one, fit into a statement.
+fn prefix(events: &[&StagedEvent], bytes_max: usize) -> usize {
+    let mut bytes = 0;
+    let fit = events.iter().take_while(|event| {
+        bytes += event.data.len();
+        bytes <= bytes_max
+    });
+    fit.count().max(1)
+}
+
+async fn append(
+    topology: &Topology,
+    events: &[&StagedEvent],
+    conn: &mut PgConnection,
+) -> Result<(), Error> {
+    // All messages in one buffer; `ends` says where each ends.
+    let (mut messages, mut ends) = (Vec::new(), Vec::with_capacity(events.len()));
+    for event in events {
+        let (_, model) = topology.at(event.place);
+        model.write_message(event.kind, &event.data, &mut messages);
+        ends.push(messages.len());
+    }
+    let mut start = 0;
+    let rows: Vec<NewRow<'_>> = events
+        .iter()
+        .zip(ends)
+        .map(|(event, end)| {
+            let payload = &messages[start..end];
+            start = end;
+            let (topic, model) = topology.at(event.place);
+            NewRow {
+                event_id: Uuid::now_v7(),
+                topic: topic.name().as_str(),
+                key: &event.key,
+                partition_key: event.partition_key.as_deref(),
+                event: model.event_name(event.kind),
+                model: model.name().as_str(),
+                model_id: event.id(),
+                payload,
+                headers: event.headers.as_deref(),
+            }
+        })
+        .collect();
+    outbox::append(conn, &rows).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use dionysus_core::EventKind;
+
+    use super::*;
+    use crate::topology::Place;
+
+    #[test]
+    fn a_statement_takes_what_fits_and_at_least_one_event() {
+        let event = StagedEvent {
+            place: Place { topic: 0, model: 0 },
+            kind: EventKind::Created,
+            unseen: false,
+            visible: true,
+            key: "Rental:1".into(),
+            id_at: 7,
+            partition_key: None,
+            headers: None,
+            data: [0_u8; 10].as_slice().into(),
+        };
+        let events = [&event; 5];
+        for (bytes_max, fit) in [(0, 1), (9, 1), (10, 1), (29, 2), (30, 3), (1_000, 5)] {
+            assert_eq!(prefix(&events, bytes_max), fit, "{bytes_max}");
+        }
+    }
+}
