@@ -7,6 +7,10 @@ use rdkafka::error::KafkaError;
 /// Its lines hold addresses, topics and counts, never keys, payloads or credentials.
 pub(crate) fn forward(level: RDKafkaLogLevel, facility: &str, text: &str) {
     match level {
+        // Said of every publisher, at each start: that the guarantee is marked experimental. It is set on purpose.
+        _ if facility == "CONFWARN" && text.contains("enable.gapless.guarantee") => {
+            tracing::debug!(target: "librdkafka", facility, text, "kafka client informs");
+        }
         RDKafkaLogLevel::Emerg
         | RDKafkaLogLevel::Alert
         | RDKafkaLogLevel::Critical

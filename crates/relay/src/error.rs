@@ -1,5 +1,7 @@
 //! Why a relay stops, or can't start.
 
+use std::fmt;
+
 use crate::OptionsError;
 
 /// What ends [`Relay::run`](crate::Relay::run). Everything that may heal is retried inside and logged; these do not heal by themselves.
@@ -25,5 +27,41 @@ impl Error {
             Self::Postgres(error) => error.remedy(),
             Self::Kafka(error) => error.remedy(),
         }
+    }
+}
+
+/// An error with its causes, for one line of the log.
+pub(crate) struct Chain<'a>(pub(crate) &'a (dyn std::error::Error + 'a));
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut said = self.0.to_string();
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            // Some libraries repeat the source in the message.
+            if !said.contains(&text) {
+                write!(f, ": {text}")?;
+            }
+            said = text;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_logged_with_its_causes() {
+        let error = Error::Postgres(dionysus_postgres::Error::Statement {
+            statement: "reading a window",
+            source: sqlx::Error::PoolTimedOut,
+        });
+        let line = Chain(&error).to_string();
+        assert!(line.starts_with("reading a window failed: "), "{line}");
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use crate::LeaseClock;
+use crate::error::Chain;
 
 /// Another relay's lease is looked at this long after it has run out by our reckoning: the two clocks differ by a round trip.
 const EXPIRY_SLACK: Duration = Duration::from_millis(30);
@@ -69,7 +70,7 @@ impl Heart {
                 None
             }
             Ok(Err(error)) => {
-                tracing::warn!(error = %error, "heartbeat failed");
+                tracing::warn!(error = %Chain(&error), "heartbeat failed");
                 self.after_failure()
             }
             Err(_) => {

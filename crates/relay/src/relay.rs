@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::error::Chain;
 use crate::membership::{Heart, Membership};
 use crate::pump::{Ending, Pump, Session};
 use crate::topics::Opener;
@@ -108,7 +109,9 @@ impl Relay {
             match self.session(&pool, &admin, &stop).await {
                 Ok(Ending::Stopped) => break,
                 Ok(Ending::LeaseLost) => tracing::warn!("lease lost, joining again"),
-                Err(error) => tracing::error!(error = %error, "session failed, joining again"),
+                Err(error) => {
+                    tracing::error!(error = %Chain(&error), "session failed, joining again");
+                }
             }
             tokio::select! {
                 () = tokio::time::sleep(REJOIN) => {}
@@ -185,7 +188,7 @@ async fn maintain(pool: PgPool, ahead: u32) {
             Ok(0) => {}
             Ok(made) => tracing::info!(made, "partitions made"),
             Err(error) => {
-                tracing::warn!(error = %error, "partitions not made, the default partition takes the rows");
+                tracing::warn!(error = %Chain(&error), "partitions not made, the default partition takes the rows");
             }
         }
     }

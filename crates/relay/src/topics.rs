@@ -8,6 +8,7 @@ use dionysus_kafka::{Admin, NewTopic, Publisher};
 use tokio::time::Instant;
 
 use crate::RelayOptions;
+use crate::error::Chain;
 use crate::in_flight::InFlight;
 
 /// Why a lane can't open.
@@ -68,7 +69,7 @@ impl Opener {
     /// Without the right to ask, or an answer, nothing is checked here; the broker then refuses what is too large.
     async fn limit(&self, topic: &str) -> usize {
         self.admin.max_message_bytes(topic).await.unwrap_or_else(|error| {
-            tracing::warn!(topic, error = %error, "the topic's limit is not known");
+            tracing::warn!(topic, error = %Chain(&error), "the topic's limit is not known");
             usize::MAX
         })
     }

@@ -8,6 +8,8 @@ use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 use tokio::sync::Notify;
 
+use crate::error::Chain;
+
 /// The wait before listening is tried again; rows are found by polling meanwhile.
 const RECONNECT: Duration = Duration::from_secs(1);
 
@@ -24,7 +26,7 @@ pub(crate) struct Bells {
 pub(crate) async fn listen(pool: PgPool, bells: Bells) {
     loop {
         if let Err(error) = listen_once(&pool, &bells).await {
-            tracing::debug!(error = %error, "listening stopped, polling goes on");
+            tracing::debug!(error = %Chain(&error), "listening stopped, polling goes on");
         }
         tokio::time::sleep(RECONNECT).await;
     }

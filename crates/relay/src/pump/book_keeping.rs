@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::Pump;
 use crate::Error;
+use crate::error::Chain;
 use crate::lane::{Lane, State};
 use crate::membership::{Membership, fair_share};
 
@@ -55,7 +56,7 @@ impl Pump {
             Ok(stored) if stored.len() == wanted => Ok(Some(stored)),
             Ok(_) => self.forget("a cursor was not ours to store").await.map(|()| None),
             Err(error) => {
-                tracing::warn!(error = %error, "cursors not stored");
+                tracing::warn!(error = %Chain(&error), "cursors not stored");
                 self.forget("cursors could not be stored").await.map(|()| None)
             }
         }
@@ -88,7 +89,7 @@ impl Pump {
             match lanes::claim(&self.session.pool, self.session.id, wanted).await {
                 Ok(claimed) => self.take_lanes(claimed),
                 Err(error) => {
-                    tracing::warn!(error = %error, "lanes not claimed, trying again at the next heartbeat");
+                    tracing::warn!(error = %Chain(&error), "lanes not claimed, trying again at the next heartbeat");
                 }
             }
         }
@@ -167,7 +168,7 @@ impl Pump {
             return;
         }
         if let Err(error) = relays::leave(&self.session.pool, self.session.id).await {
-            tracing::warn!(error = %error, "lease not given up, it runs out by itself");
+            tracing::warn!(error = %Chain(&error), "lease not given up, it runs out by itself");
         }
     }
 }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::Pump;
 use crate::Error;
+use crate::error::Chain;
 use crate::lane::Lane;
 use crate::message::HandOverError;
 use crate::reader::{Request, Span};
@@ -205,7 +206,7 @@ fn stop_lane(lane: &mut Lane, seq: i64, error: &PublishError, next_request: u64)
     tracing::error!(
         topic = lane.topic,
         seq,
-        error = %error,
+        error = %Chain(&error),
         remedy = error.remedy(),
         retry_ms = wait.as_millis(),
         "row refused, lane stopped"

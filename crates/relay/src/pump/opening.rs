@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::Pump;
 use crate::Error;
+use crate::error::Chain;
 use crate::lane::{Lane, State};
 use crate::topics::OpenError;
 
@@ -52,7 +53,7 @@ impl Pump {
             }
             Err(error) => {
                 let wait = lane.block(Instant::now(), self.last_request + 1);
-                tracing::error!(topic, error = %error, retry_ms = wait.as_millis(), "lane waits for its topic");
+                tracing::error!(topic, error = %Chain(&error), retry_ms = wait.as_millis(), "lane waits for its topic");
             }
         }
         Ok(())

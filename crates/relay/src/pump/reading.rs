@@ -9,6 +9,7 @@ use dionysus_postgres::window::{Limit, Window};
 
 use super::{Pump, Work};
 use crate::Error;
+use crate::error::Chain;
 use crate::reader::{Request, Response, Span};
 
 /// What is to be read next.
@@ -95,11 +96,11 @@ impl Pump {
         };
         match &response.window {
             Err(error) if error.is_disconnected() => {
-                tracing::warn!(error = %error, "connection to Postgres lost");
+                tracing::warn!(error = %Chain(&error), "connection to Postgres lost");
                 return self.forget("connection lost").await;
             }
             Err(error) => {
-                tracing::error!(error = %error, topics = ?response.request.topics, "window not read");
+                tracing::error!(error = %Chain(&error), topics = ?response.request.topics, "window not read");
                 self.block_lanes(&response.request.topics);
                 return Ok(());
             }
@@ -158,7 +159,7 @@ impl Pump {
     fn refuse_ahead(&mut self, topics: &[String]) {
         for topic in topics {
             let error = PostgresError::CursorAhead { topic: topic.clone() };
-            tracing::error!(error = %error, remedy = error.remedy(), "lane stopped");
+            tracing::error!(error = %Chain(&error), remedy = error.remedy(), "lane stopped");
         }
         self.block_lanes(topics);
     }

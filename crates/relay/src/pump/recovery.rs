@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::{Ending, Pump, client, reader_name};
 use crate::Error;
+use crate::error::Chain;
 use crate::in_flight::Failure;
 use crate::lane::{Lane, State};
 use crate::reader::Reader;
@@ -39,7 +40,7 @@ impl Pump {
             return self.recover(&failure);
         }
         if let Some(error) = self.publisher.fatal_error() {
-            tracing::warn!(error = %error, "kafka client failed, starting again at the first unacknowledged row");
+            tracing::warn!(error = %Chain(&error), "kafka client failed, starting again at the first unacknowledged row");
             return self.rebuild();
         }
         if self.stalled_at().is_some_and(|at| Instant::now() >= at) {
@@ -57,7 +58,7 @@ impl Pump {
         let lane = self.lanes.values().find(|lane| lane.slots == failure.lane);
         let topic = lane.map(|lane| lane.topic.clone());
         let code = failure.error.code().map(|code| code.to_string());
-        tracing::warn!(topic, error = %failure.error, code, "delivery failed, starting again at the first unacknowledged row");
+        tracing::warn!(topic, error = %Chain(&failure.error), code, "delivery failed, starting again at the first unacknowledged row");
         self.rebuild()?;
         let next_request = self.void_requests();
         if matches!(failure.error.disposition(), Disposition::Isolate | Disposition::StopTopic)
@@ -66,7 +67,7 @@ impl Pump {
             let wait = lane.block(Instant::now(), next_request);
             tracing::error!(
                 topic = lane.topic,
-                error = %failure.error,
+                error = %Chain(&failure.error),
                 code,
                 remedy = "compare the topic's limits and our rights on it with the row behind the lane's cursor; the lane goes on by itself",
                 retry_ms = wait.as_millis(),
@@ -122,7 +123,7 @@ impl Pump {
             match self.reload().await {
                 Ok(()) => break,
                 Err(error) => {
-                    tracing::warn!(error = %error, "stored cursors not read, trying again");
+                    tracing::warn!(error = %Chain(&error), "stored cursors not read, trying again");
                 }
             }
             if self.session.clock.remaining().is_none() {
