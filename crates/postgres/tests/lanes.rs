@@ -6,7 +6,7 @@ use dionysus_postgres::lanes::{self, Checkpoint};
 use dionysus_postgres::{incarnation, relays};
 use uuid::Uuid;
 
-use crate::support::{database, register};
+use crate::support::{database, register, waits_for_a_lock};
 
 const TTL: Duration = Duration::from_secs(30);
 
@@ -112,18 +112,7 @@ async fn a_claim_waits_for_a_heartbeat_under_way() {
         .unwrap();
     let pool = database.pool.clone();
     let claim = tokio::spawn(async move { lanes::claim(&pool, second, 1).await.unwrap() });
-    loop {
-        let waiting: bool = sqlx::query_scalar(
-            "select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')",
-        )
-        .fetch_one(&database.pool)
-        .await
-        .unwrap();
-        if waiting {
-            break;
-        }
-        tokio::task::yield_now().await;
-    }
+    waits_for_a_lock(&database).await;
     beat.commit().await.unwrap();
     assert_eq!(claim.await.unwrap(), [], "the lease was extended");
     assert_eq!(lanes::owned(&database.pool, first).await.unwrap().len(), 1);

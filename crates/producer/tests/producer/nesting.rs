@@ -1,7 +1,8 @@
+use std::cell::RefCell;
 use std::io::{self, Write};
 use std::mem::forget;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
 use dionysus_producer::{Error, OutboxOptions, OutboxTransaction};
 use sqlx::Connection;
@@ -162,12 +163,17 @@ async fn a_dropped_stage_panics_where_that_is_asked_for() {
     assert_eq!(events(&database.pool).await, ["Rental:2 rental_created"]);
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// What this thread, which is this test, has logged.
+    static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
-impl Write for Log {
+/// Writes to the log of the thread that logs.
+struct ThreadLog;
+
+impl Write for ThreadLog {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        LOG.with_borrow_mut(|log| log.extend_from_slice(bytes));
         Ok(bytes.len())
     }
 
@@ -176,22 +182,28 @@ impl Write for Log {
     }
 }
 
+/// For all tests of the process: one for this thread alone can be missed, because tracing remembers per line of code whether anybody listens, and
+/// the thread that comes there first is asked.
+fn listen() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(|| ThreadLog);
+        tracing::subscriber::set_global_default(subscriber.finish()).unwrap();
+    });
+}
+
 #[tokio::test]
 async fn a_dropped_stage_is_logged_without_what_it_held() {
+    listen();
     let (_database, outbox) = outbox().await;
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
     let mut stage = outbox.stage();
     stage.created(&rental(1, "private")).unwrap();
     let mut tx = outbox.begin().await.unwrap();
     tx.created(&rental(1, "private")).unwrap();
-    tracing::subscriber::with_default(subscriber, || {
-        drop(stage);
-        drop(tx);
-    });
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    LOG.take();
+    drop(stage);
+    drop(tx);
+    let log = String::from_utf8(LOG.take()).unwrap();
     let lines: Vec<&str> = log.lines().collect();
     assert_eq!(lines.len(), 2, "{log}");
     assert!(lines[0].contains("ERROR") && lines[0].contains("stage dropped with events"), "{log}");
