@@ -129,8 +129,7 @@ impl WindowReader {
         .bind(texts(from.in_progress()))
         .bind(from.xmax().to_string())
         .bind(topics)
-        .bind(i64::from(limit.rows) + 1)
-;
+        .bind(i64::from(limit.rows) + 1);
         let (rows, cut) = read(query, &mut self.conn, limit.bytes).await?;
         window(rows, cut, None, limit)
     }
@@ -170,8 +169,7 @@ impl WindowReader {
         .bind(topics)
         .bind(i64::from(limit.rows) + 1)
         .bind(to.xmax().to_string())
-        .bind(to.to_string())
-;
+        .bind(to.to_string());
         let (rows, cut) = read(query, &mut self.conn, limit.bytes).await?;
         window(rows, cut, Some(to), limit)
     }
