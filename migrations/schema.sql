@@ -25,6 +25,32 @@ CREATE TABLE dionysus.consumer_offsets (
 WITH (fillfactor='50');
 
 --
+-- Name: floors; Type: TABLE; Schema: dionysus; Owner: -
+--
+
+CREATE TABLE dionysus.floors (
+    seq bigint NOT NULL,
+    xid xid8 NOT NULL,
+    leaf text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+--
+-- Name: genesis_runs; Type: TABLE; Schema: dionysus; Owner: -
+--
+
+CREATE TABLE dionysus.genesis_runs (
+    id uuid NOT NULL,
+    topic text NOT NULL,
+    model text NOT NULL,
+    state text DEFAULT 'requested'::text NOT NULL,
+    requested_by text NOT NULL,
+    selection jsonb,
+    requested_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT genesis_runs_state_is_known CHECK ((state = ANY (ARRAY['requested'::text, 'running'::text, 'paused'::text, 'performed'::text, 'cancelled'::text, 'failed'::text])))
+);
+
+--
 -- Name: guards; Type: TABLE; Schema: dionysus; Owner: -
 --
 
@@ -104,8 +130,10 @@ CREATE TABLE dionysus.outbox (
     event text NOT NULL,
     model text NOT NULL,
     model_id text NOT NULL,
-    payload bytea NOT NULL,
+    payload bytea,
     headers jsonb,
+    capture jsonb,
+    CONSTRAINT outbox_has_one_content CHECK (((payload IS NULL) OR (capture IS NULL))),
     CONSTRAINT outbox_headers_is_object CHECK (((headers IS NULL) OR (jsonb_typeof(headers) = 'object'::text)))
 )
 PARTITION BY RANGE (created_at);
@@ -125,8 +153,10 @@ CREATE TABLE dionysus.outbox_default (
     event text NOT NULL,
     model text NOT NULL,
     model_id text NOT NULL,
-    payload bytea NOT NULL,
+    payload bytea,
     headers jsonb,
+    capture jsonb,
+    CONSTRAINT outbox_has_one_content CHECK (((payload IS NULL) OR (capture IS NULL))),
     CONSTRAINT outbox_headers_is_object CHECK (((headers IS NULL) OR (jsonb_typeof(headers) = 'object'::text)))
 );
 
@@ -140,6 +170,24 @@ CREATE TABLE dionysus.relays (
     started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     heartbeat_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     expires_at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='50');
+
+--
+-- Name: system; Type: TABLE; Schema: dionysus; Owner: -
+--
+
+CREATE TABLE dionysus.system (
+    one boolean DEFAULT true NOT NULL,
+    timeline bigint DEFAULT 0 NOT NULL,
+    first_epoch bigint DEFAULT 0 NOT NULL,
+    system_identifier bigint,
+    server_timeline integer,
+    database_oid bigint,
+    looks bigint DEFAULT 0 NOT NULL,
+    looked_at timestamp with time zone,
+    CONSTRAINT system_has_one_row CHECK (one),
+    CONSTRAINT system_timeline_fits CHECK (((timeline >= 0) AND (timeline <= 32767)))
 )
 WITH (fillfactor='50');
 
@@ -167,6 +215,20 @@ ALTER TABLE ONLY dionysus.outbox ATTACH PARTITION dionysus.outbox_default DEFAUL
 
 ALTER TABLE ONLY dionysus.consumer_offsets
     ADD CONSTRAINT consumer_offsets_pkey PRIMARY KEY (consumer_group, topic, partition);
+
+--
+-- Name: floors floors_pkey; Type: CONSTRAINT; Schema: dionysus; Owner: -
+--
+
+ALTER TABLE ONLY dionysus.floors
+    ADD CONSTRAINT floors_pkey PRIMARY KEY (seq);
+
+--
+-- Name: genesis_runs genesis_runs_pkey; Type: CONSTRAINT; Schema: dionysus; Owner: -
+--
+
+ALTER TABLE ONLY dionysus.genesis_runs
+    ADD CONSTRAINT genesis_runs_pkey PRIMARY KEY (id);
 
 --
 -- Name: guards guards_pkey; Type: CONSTRAINT; Schema: dionysus; Owner: -
@@ -204,11 +266,24 @@ ALTER TABLE ONLY dionysus.relays
     ADD CONSTRAINT relays_pkey PRIMARY KEY (id);
 
 --
+-- Name: system system_pkey; Type: CONSTRAINT; Schema: dionysus; Owner: -
+--
+
+ALTER TABLE ONLY dionysus.system
+    ADD CONSTRAINT system_pkey PRIMARY KEY (one);
+
+--
 -- Name: topics topics_pkey; Type: CONSTRAINT; Schema: dionysus; Owner: -
 --
 
 ALTER TABLE ONLY dionysus.topics
     ADD CONSTRAINT topics_pkey PRIMARY KEY (name);
+
+--
+-- Name: genesis_runs_open_idx; Type: INDEX; Schema: dionysus; Owner: -
+--
+
+CREATE INDEX genesis_runs_open_idx ON dionysus.genesis_runs USING btree (topic, requested_at) WHERE (state = ANY (ARRAY['requested'::text, 'running'::text, 'paused'::text]));
 
 --
 -- Name: lanes_owner_idx; Type: INDEX; Schema: dionysus; Owner: -
@@ -269,6 +344,13 @@ ALTER INDEX dionysus.outbox_key_idx ATTACH PARTITION dionysus.outbox_default_top
 --
 
 ALTER INDEX dionysus.outbox_xid_idx ATTACH PARTITION dionysus.outbox_default_xid_seq_idx;
+
+--
+-- Name: genesis_runs genesis_runs_topic_fkey; Type: FK CONSTRAINT; Schema: dionysus; Owner: -
+--
+
+ALTER TABLE ONLY dionysus.genesis_runs
+    ADD CONSTRAINT genesis_runs_topic_fkey FOREIGN KEY (topic) REFERENCES dionysus.topics(name);
 
 --
 -- Name: lanes lanes_owner_fkey; Type: FK CONSTRAINT; Schema: dionysus; Owner: -

@@ -1,6 +1,7 @@
 //! The binaries as the tests run them: what differs from their defaults.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -68,6 +69,8 @@ pub struct ConsumerProcess {
     database_url: String,
     brokers: String,
     config: NamedTempFile,
+    /// Empty: no endpoint.
+    listen: String,
 }
 
 /// A topic, the model in it, and the table that takes it.
@@ -104,7 +107,27 @@ impl ConsumerProcess {
         }
         let config = NamedTempFile::new()?;
         std::fs::write(config.path(), text)?;
-        Ok(Self { database_url: database_url.to_owned(), brokers: brokers.to_owned(), config })
+        Ok(Self {
+            database_url: database_url.to_owned(),
+            brokers: brokers.to_owned(),
+            config,
+            listen: String::new(),
+        })
+    }
+
+    /// With an endpoint there.
+    #[must_use]
+    pub fn listening(mut self, address: &str) -> Self {
+        address.clone_into(&mut self.listen);
+        self
+    }
+
+    /// Its configuration file.
+    ///
+    /// # Errors
+    /// When its path is no text.
+    pub fn config(&self) -> Result<&str> {
+        self.config.path().to_str().context("a path that is no text")
     }
 
     /// Starts one.
@@ -112,15 +135,24 @@ impl ConsumerProcess {
     /// # Errors
     /// As for [`Process::start`].
     pub fn start(&self) -> Result<Process> {
-        let file = self.config.path().to_str().context("a path that is no text")?;
-        Process::start(
-            "outbox-consumer",
-            &["--config", file],
-            &[
-                ("DATABASE_URL", &self.database_url),
-                ("KAFKA_BROKERS", &self.brokers),
-                ("DIONYSUS_LOG__FILTER", LOG_FILTER),
-            ],
-        )
+        Process::start("outbox-consumer", &["--config", self.config()?], &self.variables())
+    }
+
+    /// As [`start`](Self::start), with its output in a file.
+    ///
+    /// # Errors
+    /// As for [`Process::start_logging`].
+    pub fn start_logging(&self, file: &Path) -> Result<Process> {
+        let arguments = ["--config", self.config()?];
+        Process::start_logging("outbox-consumer", &arguments, &self.variables(), file)
+    }
+
+    fn variables(&self) -> [(&str, &str); 4] {
+        [
+            ("DATABASE_URL", &self.database_url),
+            ("KAFKA_BROKERS", &self.brokers),
+            ("DIONYSUS_LOG__FILTER", LOG_FILTER),
+            ("DIONYSUS_HTTP__LISTEN", &self.listen),
+        ]
     }
 }

@@ -1,11 +1,9 @@
-//! A database with the schema, and what the outbox of one topic holds.
+//! What the outbox of one topic holds, and whether it was published.
 
-use std::ops::Deref;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use dionysus_embedded::testing::{self, Database};
-use dionysus_postgres::{lanes, schema};
+use dionysus_postgres::lanes;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 
@@ -15,28 +13,6 @@ use crate::Committed;
 
 /// The pause between two looks at the lanes.
 const PAUSE: Duration = Duration::from_millis(20);
-
-/// A test's own database, with the schema. Dropped with the value.
-#[derive(Debug)]
-pub struct MigratedDatabase(Database);
-
-impl Deref for MigratedDatabase {
-    type Target = Database;
-
-    fn deref(&self) -> &Database {
-        &self.0
-    }
-}
-
-/// A new database with the schema.
-///
-/// # Errors
-/// When the schema can't be made.
-pub async fn migrated_database() -> Result<MigratedDatabase> {
-    let database = testing::database().await;
-    schema::migrate(&database.pool).await?;
-    Ok(MigratedDatabase(database))
-}
 
 /// A pool for a test with more parallel parts than the database's own serves.
 ///

@@ -37,6 +37,26 @@ const STUCK: Duration = Duration::from_secs(30);
 /// # Errors
 /// When the topic can't be read, or a record lacks our headers.
 pub async fn read_log(brokers: &str, topic: &str) -> Result<Vec<LogRecord>> {
+    let mut records = read(brokers, topic, |partition, record| decode(partition, &record)).await?;
+    records.sort_by_key(|record| (record.partition, record.offset));
+    Ok(records)
+}
+
+/// Reads a topic as [`read_log`] does, and gives its records as they are, with their partitions.
+///
+/// # Errors
+/// When the topic can't be read.
+pub async fn read_records(brokers: &str, topic: &str) -> Result<Vec<(i32, Record)>> {
+    let mut records = read(brokers, topic, |partition, record| Ok((partition, record))).await?;
+    records.sort_by_key(|(partition, record)| (*partition, record.offset));
+    Ok(records)
+}
+
+async fn read<T>(
+    brokers: &str,
+    topic: &str,
+    keep: impl Fn(i32, Record) -> Result<T>,
+) -> Result<Vec<T>> {
     let config = ClientConfig::new(brokers);
     let Some(info) = Admin::new(&config)?.topics().await?.remove(topic) else {
         return Ok(Vec::new());
@@ -70,7 +90,7 @@ pub async fn read_log(brokers: &str, topic: &str) -> Result<Vec<LogRecord>> {
                         ends.remove(&batch.partition);
                     }
                     for record in batch.records {
-                        records.push(decode(batch.partition, &record)?);
+                        records.push(keep(batch.partition, record)?);
                     }
                 }
                 SubscriberEvent::Revoked(_) | SubscriberEvent::Lost(_) => {}
@@ -78,7 +98,6 @@ pub async fn read_log(brokers: &str, topic: &str) -> Result<Vec<LogRecord>> {
         }
     }
     subscriber.close().await;
-    records.sort_by_key(|record| (record.partition, record.offset));
     Ok(records)
 }
 

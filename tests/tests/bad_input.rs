@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use dionysus::{Outbox, Publishable, Topology};
-use dionysus_e2e::{
-    Finished, MigratedDatabase, Process, drained, eventually, migrated_database, read_log,
-};
+use dionysus_e2e::{Finished, Process, drained, eventually, read_log};
 use dionysus_embedded::testing;
 use dionysus_kafka::{Admin, ClientConfig, NewTopic};
+use dionysus_testing::TestDatabase;
 use sqlx::query_scalar;
 
 use crate::models::{Booking, Rental, create_tables, topology};
@@ -112,7 +111,7 @@ async fn a_database_without_the_schema_names_the_command_that_makes_it() -> Resu
 
 #[tokio::test]
 async fn a_broker_that_cannot_be_reached_is_named() -> Result<()> {
-    let database = migrated_database().await?;
+    let database = TestDatabase::new().await;
     let variables = [("DATABASE_URL", &*database.url), ("KAFKA_BROKERS", NOBODY)];
     let finished = run("outbox-relay", &[], &variables).await?;
     let secrets: Vec<_> = password(&database.url).into_iter().collect();
@@ -220,14 +219,14 @@ fn a_topology_with_mistakes_names_them_all() {
 
 /// An application that publishes three models.
 struct Shop {
-    database: MigratedDatabase,
+    database: TestDatabase,
     outbox: Outbox,
     brokers: String,
     namespace: String,
 }
 
 async fn shop() -> Result<Shop> {
-    let database = migrated_database().await?;
+    let database = TestDatabase::new().await;
     create_tables(&database.pool).await?;
     let namespace = testing::topic("v3");
     let outbox = Outbox::connect(database.pool.clone(), topology(&namespace)?).await?;

@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use dionysus::{Outbox, Relay, RelayOptions};
-use dionysus_e2e::{
-    History, MigratedDatabase, RelayProcess, alone, committed, drained, figure, migrated_database,
-    now_ms, read_log,
-};
+use dionysus_e2e::{History, RelayProcess, alone, committed, drained, figure, now_ms, read_log};
 use dionysus_embedded::{Kafka, KafkaOptions, testing};
+use dionysus_testing::TestDatabase;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -86,7 +84,7 @@ async fn a_relay_that_is_killed_while_the_broker_is_away_loses_nothing() -> Resu
 /// A Kafka of its own, and an application.
 struct Scene {
     kafka: Kafka,
-    database: MigratedDatabase,
+    database: TestDatabase,
     outbox: Outbox,
     namespace: String,
 }
@@ -94,7 +92,7 @@ struct Scene {
 impl Scene {
     async fn set() -> Result<Self> {
         let kafka = Kafka::start(KafkaOptions::default()).await?;
-        let database = migrated_database().await?;
+        let database = TestDatabase::new().await;
         create_tables(&database.pool).await?;
         let namespace = testing::topic("v3");
         let outbox = Outbox::connect(database.pool.clone(), topology(&namespace)?).await?;

@@ -6,9 +6,10 @@ use anyhow::{Context as _, Result, ensure};
 use chrono::NaiveDateTime;
 use dionysus::{Outbox, Publishable, Relay, RelayOptions, Topology};
 use dionysus_core::partition_of;
-use dionysus_e2e::{drained, migrated_database, read_log};
+use dionysus_e2e::{drained, read_log};
 use dionysus_embedded::testing;
 use dionysus_kafka::{Admin, ClientConfig, NewTopic};
+use dionysus_testing::TestDatabase;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, FromRow};
 use tokio_util::sync::CancellationToken;
@@ -29,9 +30,7 @@ struct Note {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_holds_the_recorded_messages_byte_by_byte() -> Result<()> {
     let recording: Value = serde_json::from_str(include_str!("../golden/01a-simple-crud.json"))?;
-    let database = migrated_database().await?;
-    let table = text(&recording["tables"], "notes")?.to_owned();
-    sqlx::raw_sql(AssertSqlSafe(table)).execute(&database.pool).await?;
+    let database = TestDatabase::with_sql(text(&recording["tables"], "notes")?).await;
     let brokers = testing::brokers().await;
     let namespace = testing::topic("v3");
     let topic = format!("{namespace}_notes");
@@ -42,7 +41,7 @@ async fn the_log_holds_the_recorded_messages_byte_by_byte() -> Result<()> {
         .integer_partition_keys()
         .namespace(&*namespace, |ns| ns.topic("notes", |t| t.publish::<Note>()))
         .build()?;
-    let outbox = Outbox::connect(database.pool.clone(), topology).await?;
+    let outbox = database.outbox(topology).await;
     let stop = CancellationToken::new();
     let relay = Relay::new(database.url.parse()?, &brokers, RelayOptions::default())?;
     let relay = tokio::spawn(relay.run(stop.clone()));

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use dionysus_e2e::{
-    History, MigratedDatabase, Process, RelayProcess, Verdict, alone, committed, drained,
-    eventually_within, figure, migrated_database, now_ms, read_log,
+    History, Process, RelayProcess, Verdict, alone, committed, drained, eventually_within, figure,
+    now_ms, read_log,
 };
 use dionysus_embedded::testing;
 use dionysus_postgres::topics::{self, Registration};
+use dionysus_testing::TestDatabase;
 use sqlx::{PgConnection, query, query_as, query_scalar};
 use tokio::time::{Instant, sleep};
 
@@ -57,14 +58,14 @@ async fn a_relay_that_is_killed_inside_two_merged_streams_goes_on_inside_them() 
 }
 
 struct Scene {
-    database: MigratedDatabase,
+    database: TestDatabase,
     brokers: String,
     topic: String,
 }
 
 impl Scene {
     async fn set() -> Result<Self> {
-        let database = migrated_database().await?;
+        let database = TestDatabase::new().await;
         let (brokers, topic) = (testing::brokers().await, testing::topic("v3_rentals"));
         let registration = Registration {
             name: topic.clone(),

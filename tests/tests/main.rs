@@ -2,11 +2,17 @@
 
 mod bad_input;
 mod broker_away;
+mod capture;
+mod conformance;
 mod crash;
 mod golden;
+mod health;
 mod large_window;
+mod message_bytes;
 mod models;
 mod open_transaction;
 mod refused_row;
 mod relays;
+mod roles;
 mod torture;
+mod upgrade;

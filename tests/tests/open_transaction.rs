@@ -6,10 +6,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use dionysus::{Outbox, Relay, RelayOptions};
 use dionysus_e2e::{
-    History, alone, committed, connect, drained, eventually, figure, migrated_database, now_ms,
-    read_log,
+    History, alone, committed, connect, drained, eventually, figure, now_ms, read_log,
 };
 use dionysus_embedded::testing;
+use dionysus_testing::TestDatabase;
 use sqlx::{PgPool, query_as, query_scalar};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -29,7 +29,7 @@ const HELD: i64 = 0;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_held_open_delays_no_other_row_and_no_row_is_ever_updated() -> Result<()> {
     let _turn = alone().await;
-    let database = migrated_database().await?;
+    let database = TestDatabase::new().await;
     create_tables(&database.pool).await?;
     let brokers = testing::brokers().await;
     let namespace = testing::topic("v3");

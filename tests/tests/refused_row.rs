@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use dionysus::Outbox;
-use dionysus_e2e::{
-    LogRecord, Process, alone, eventually, figure, migrated_database, now_ms, read_log,
-};
+use dionysus_e2e::{LogRecord, Process, alone, eventually, figure, now_ms, read_log};
 use dionysus_embedded::testing;
 use dionysus_kafka::{Admin, ClientConfig, NewTopic};
 use dionysus_postgres::lanes;
+use dionysus_testing::TestDatabase;
 use sqlx::query_as;
 use tokio::time::sleep;
 
@@ -23,7 +22,7 @@ const LIMIT_BYTES: usize = 2_000;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_above_the_limit_of_its_topic_stops_its_lane_alone() -> Result<()> {
     let _turn = alone().await;
-    let database = migrated_database().await?;
+    let database = TestDatabase::new().await;
     create_tables(&database.pool).await?;
     let (brokers, namespace) = (testing::brokers().await, testing::topic("v3"));
     let outbox = Outbox::connect(database.pool.clone(), topology(&namespace)?).await?;

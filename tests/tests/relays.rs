@@ -6,13 +6,14 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use dionysus::Outbox;
 use dionysus_e2e::{
-    History, MigratedDatabase, Process, RelayProcess, Verdict, alone, committed, drained,
-    eventually, figure, migrated_database, now_ms, read_log,
+    History, Process, RelayProcess, Verdict, alone, committed, drained, eventually, figure, now_ms,
+    read_log,
 };
 use dionysus_embedded::testing;
 use dionysus_postgres::outbox::NewRow;
 use dionysus_postgres::relays;
 use dionysus_postgres::topics::{self, Registration};
+use dionysus_testing::TestDatabase;
 use sqlx::{PgPool, query_scalar};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +29,7 @@ const ROUNDS: usize = 3;
 struct Pair {
     // Dropped first: a relay whose database goes complains.
     relays: BTreeMap<String, Process>,
-    database: MigratedDatabase,
+    database: TestDatabase,
     outbox: Outbox,
     brokers: String,
     topic: String,
@@ -37,7 +38,7 @@ struct Pair {
 
 impl Pair {
     async fn start() -> Result<Self> {
-        let database = migrated_database().await?;
+        let database = TestDatabase::new().await;
         create_tables(&database.pool).await?;
         let namespace = testing::topic("v3");
         let outbox = Outbox::connect(database.pool.clone(), topology(&namespace)?).await?;
@@ -199,7 +200,7 @@ async fn an_idle_relay_that_is_told_to_stop_hands_over_within_a_second() -> Resu
 #[tokio::test(flavor = "multi_thread")]
 async fn lanes_are_shared_evenly_by_as_many_relays_as_there_are() -> Result<()> {
     let _turn = alone().await;
-    let database = migrated_database().await?;
+    let database = TestDatabase::new().await;
     let (brokers, prefix) = (testing::brokers().await, testing::topic("v3"));
     let names: Vec<_> = (0..6).map(|n| format!("{prefix}_{n}")).collect();
     let registered: Vec<_> = names.iter().cloned().map(registration).collect();
@@ -248,7 +249,7 @@ fn row(topic: &str, event_id: Uuid) -> NewRow<'_> {
         event: "rental_created",
         model: "Rental",
         model_id: "1",
-        payload: b"{}",
+        payload: Some(b"{}"),
         headers: None,
     }
 }

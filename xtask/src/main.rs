@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for terminals")]
 
+mod checklist;
 mod command;
 mod daemon;
 mod schema;

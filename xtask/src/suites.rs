@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
+use crate::checklist;
 use crate::command::{cargo, output, run, watch};
 use crate::schema;
 use crate::servers::{DATABASE_URL, KAFKA_BROKERS, KafkaKind, Servers};
@@ -60,6 +61,7 @@ pub(crate) async fn test(options: &TestOptions) -> Result<()> {
         // Nothing after this could say more than the compiler did.
         return steps.finish();
     }
+    named_tests(&mut steps, whole, &programs).await;
     let mut servers = None;
     steps
         .run("servers", async {
@@ -75,6 +77,23 @@ pub(crate) async fn test(options: &TestOptions) -> Result<()> {
         servers.stop().await;
     }
     steps.finish()
+}
+
+/// Whether the tests that the checklist names exist.
+async fn named_tests(steps: &mut Steps, whole: bool, programs: &[TestProgram]) {
+    if !whole {
+        return steps.note("checklist: not read, because of --filter".to_owned());
+    }
+    let mut summary = None;
+    steps
+        .run("checklist", async {
+            summary = Some(checklist::check(programs).await?);
+            Ok(None)
+        })
+        .await;
+    if let Some(summary) = summary {
+        steps.note(summary);
+    }
 }
 
 async fn start_servers(options: &TestOptions) -> Result<Servers> {

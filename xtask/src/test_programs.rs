@@ -18,7 +18,7 @@ const TARGETS: [&str; 4] = ["--lib", "--bins", "--tests", "--examples"];
 #[derive(Clone, Debug)]
 pub(crate) struct TestProgram {
     pub(crate) package: String,
-    target: String,
+    pub(crate) target: String,
     executable: PathBuf,
     folder: PathBuf,
 }
@@ -106,6 +106,15 @@ impl TestProgram {
         command
     }
 
+    /// The names of its tests, but for those that only run where they are asked for.
+    pub(crate) async fn tests(&self) -> Result<Vec<String>> {
+        let list = ["--list", "--format=terse"];
+        let all = output(self.command().args(list)).await?;
+        let ignored = output(self.command().args(list).arg("--ignored")).await?;
+        let ignored: Vec<&str> = listed(&ignored).collect();
+        Ok(listed(&all).filter(|test| !ignored.contains(test)).map(str::to_owned).collect())
+    }
+
     /// Runs it to its end and returns how many tests passed.
     pub(crate) async fn run(&self, command: &mut Command) -> Result<usize> {
         println!("\n     Running {} {}", self.package, self.target);
@@ -115,6 +124,11 @@ impl TestProgram {
             .with_context(|| format!("{} {}", self.package, self.target))?;
         Ok(tests)
     }
+}
+
+/// The tests among lines like `window::is_read: test`.
+fn listed(lines: &str) -> impl Iterator<Item = &str> {
+    lines.lines().filter_map(|line| line.strip_suffix(": test"))
 }
 
 /// The count in a line like `test result: ok. 3 passed; 0 failed; ...`.
@@ -136,6 +150,12 @@ mod tests {
         assert_eq!(passed("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured"), 12);
         assert_eq!(passed("test result: FAILED. 3 passed; 2 failed; 0 ignored"), 3);
         assert_eq!(passed("test window::is_read ... ok"), 0);
+    }
+
+    #[test]
+    fn tests_are_told_from_benchmarks_in_a_list() {
+        let lines = "window::is_read: test\nwindow::speed: benchmark\na: test\n\n";
+        assert_eq!(listed(lines).collect::<Vec<_>>(), ["window::is_read", "a"]);
     }
 
     #[test]

@@ -54,6 +54,11 @@ impl Settings {
         Ok(pool)
     }
 
+    /// Whether brokers are named at all.
+    pub(crate) fn names_brokers(&self) -> bool {
+        !self.kafka.brokers.trim().is_empty()
+    }
+
     pub(crate) fn kafka(&self) -> Result<Admin, Report> {
         let config = ClientConfig {
             brokers: self.kafka.brokers.clone(),

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod capture;
+mod contract;
+
 use std::process::{Command, Output};
 
 use dionysus_embedded::testing::{self, Database};
@@ -9,13 +12,18 @@ use dionysus_kafka::{Admin, ClientConfig};
 use dionysus_postgres::topics::{self, Registration};
 use serde_json::{Value, json};
 
-/// Runs it with nothing from our own environment that it would read.
-fn dionysus(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+/// With nothing from our own environment that it would read.
+fn command(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dionysus"));
     for name in ["DATABASE_URL", "KAFKA_BROKERS", "DIONYSUS_CONFIG"] {
         command.env_remove(name);
     }
-    command.args(arguments).envs(environment.iter().copied()).output().unwrap()
+    command.args(arguments).envs(environment.iter().copied());
+    command
+}
+
+fn dionysus(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    command(arguments, environment).output().unwrap()
 }
 
 fn stdout(output: &Output) -> String {

@@ -1,6 +1,7 @@
 //! Describing a consumer; everything that can be wrong without a server is found by [`ConsumerBuilder::build`], all at once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dionysus_core::{GENESIS_SUFFIX, ReplicaMapping, Topic};
@@ -10,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::consumer::Consumer;
 use crate::error::Error;
+use crate::observe::Observer;
 
 /// A batch is one transaction. At a thousand records the round trips of its statements no longer count; more only holds locks for longer.
 pub(crate) const BATCH_RECORDS: usize = 1_000;
@@ -88,6 +90,7 @@ impl ConsumerBuilder {
         // in two seconds is nothing to a broker.
         let refresh = self.client.properties.entry("topic.metadata.refresh.interval.ms".into());
         refresh.or_insert_with(|| "2000".into());
+        let observer = Observer::new(self.topics.iter().map(|(name, _)| name.as_str()));
         Ok(Consumer {
             pool: self.pool,
             client: self.client,
@@ -96,6 +99,7 @@ impl ConsumerBuilder {
             batch_records: self.batch_records,
             batch_bytes: self.batch_bytes,
             state: watch::Sender::default(),
+            observer: Arc::new(observer),
         })
     }
 

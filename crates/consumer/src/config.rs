@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dionysus_core::ReplicaMapping;
 use dionysus_kafka::{ClientConfig, SubscriberOptions};
-use dionysus_service::{Config, DatabaseConfig, Faults, KafkaConfig, LogConfig};
+use dionysus_service::{Config, DatabaseConfig, Faults, HttpConfig, KafkaConfig, LogConfig};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
@@ -22,6 +22,8 @@ pub struct ConsumerConfig {
     pub kafka: KafkaConfig,
     /// Logs: section `[log]`.
     pub log: LogConfig,
+    /// Health and metrics: section `[http]`.
+    pub http: HttpConfig,
     /// What is read, and where it goes.
     pub consumer: ConsumerSection,
 }
@@ -73,6 +75,7 @@ impl Config for ConsumerConfig {
         self.database.check(faults);
         self.kafka.check(faults);
         self.log.check(faults);
+        self.http.check(faults);
         // What only librdkafka can tell; missing brokers were told above.
         if let Err(error) = self.client().check()
             && !matches!(error, dionysus_kafka::Error::NoBrokers)

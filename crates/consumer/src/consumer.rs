@@ -6,6 +6,7 @@ use std::time::Duration;
 use dionysus_core::ReplicaMapping;
 use dionysus_kafka::{ClientConfig, Subscriber, SubscriberOptions};
 use dionysus_postgres::schema;
+use dionysus_service::HealthLimits;
 use sqlx::PgPool;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
@@ -15,9 +16,13 @@ use crate::backoff::Backoff;
 use crate::builder::ConsumerBuilder;
 use crate::check;
 use crate::error::Error;
+use crate::observe::{ConsumerHealth, Observer};
 use crate::progress::{Progress, Report, State};
 use crate::session::Session;
 use crate::worker::Shared;
+
+/// How often to look whether a newer program has migrated the schema.
+const SCHEMA_WATCH: Duration = Duration::from_secs(10);
 
 /// Folds topics into replica tables.
 ///
@@ -44,6 +49,7 @@ pub struct Consumer {
     pub(crate) batch_records: usize,
     pub(crate) batch_bytes: usize,
     pub(crate) state: watch::Sender<State>,
+    pub(crate) observer: Arc<Observer>,
 }
 
 impl Consumer {
@@ -55,6 +61,12 @@ impl Consumer {
     /// A view of how far it is; take it before [`run`](Self::run).
     pub fn progress(&self) -> Progress {
         Progress::new(self.state.subscribe())
+    }
+
+    /// A view of its health; take it before [`run`](Self::run). While somebody has one, the brokers are asked every few seconds (a third of
+    /// `unready_after`, at most 10 s) where the logs end.
+    pub fn health(&self, limits: HealthLimits) -> ConsumerHealth {
+        ConsumerHealth::new(Arc::clone(&self.observer), limits)
     }
 
     /// Looks at the database as [`run`](Self::run) does first, and reads nothing: schema, tables, columns, indexes, rights.
@@ -72,35 +84,63 @@ impl Consumer {
     /// [`Progress`], and tried again with growing waits up to 30 s. Outages of Kafka and Postgres are waited for.
     ///
     /// # Errors
-    /// As [`check`](Self::check), before anything is read; [`Error::Kafka`] if no client can be made.
+    /// As [`check`](Self::check), before anything is read; [`Error::Kafka`] if no client can be made. At any time [`Error::Database`]: a newer program has
+    /// migrated the schema in a way that breaks this one.
     ///
     /// # Cancel safety
     /// Dropping the future rolls back what is in flight; nothing is lost, since progress commits with its effect. Cancel the token to end in good order.
     pub async fn run(self, cancel: CancellationToken) -> Result<Report, Error> {
-        schema::check(&self.pool).await?;
-        let routes = check::routes(&self.pool, &self.topics).await?;
-        let turns = usize::try_from(self.pool.options().get_max_connections()).unwrap_or(1).max(1);
-        let shared = Arc::new(Shared {
-            pool: self.pool,
-            group: self.options.group.clone(),
-            routes,
-            batch_records: self.batch_records,
-            turns: Semaphore::new(turns),
-            state: self.state,
-        });
+        let shared = Arc::new(self.shared().await?);
+        let stop = cancel.child_token();
+        let mut sessions = Box::pin(self.sessions(&shared, &stop));
+        // A migration that breaks this program stops it as a signal would, and is then the error.
+        tokio::select! {
+            ended = &mut sessions => ended,
+            misfit = schema::misfit(&shared.pool, SCHEMA_WATCH) => {
+                stop.cancel();
+                sessions.await?;
+                Err(misfit.into())
+            }
+        }
+    }
+
+    /// One membership in the group after the other.
+    async fn sessions(
+        &self,
+        shared: &Arc<Shared>,
+        cancel: &CancellationToken,
+    ) -> Result<Report, Error> {
         let names: Vec<String> = self.topics.iter().map(|(topic, _)| topic.clone()).collect();
         let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
         loop {
+            self.observer.turn();
             let subscriber = Subscriber::new(&self.client, &self.options)?;
             subscriber.subscribe(&names)?;
-            let session = Session::new(Arc::clone(&shared), subscriber, self.batch_bytes);
-            match session.run(&cancel).await {
+            let session = Session::new(Arc::clone(shared), subscriber, self.batch_bytes);
+            match session.run(cancel).await {
                 Ok(()) => return Ok(shared.state.borrow().report),
                 Err(error) => tracing::error!(error = %error.line(), "kafka client is made anew"),
             }
+            self.observer.turn();
             if cancel.run_until_cancelled(sleep(backoff.wait())).await.is_none() {
                 return Ok(shared.state.borrow().report);
             }
         }
+    }
+
+    /// Checks everything, and makes what its workers share.
+    pub(crate) async fn shared(&self) -> Result<Shared, Error> {
+        schema::check(&self.pool).await?;
+        let routes = check::routes(&self.pool, &self.topics).await?;
+        let turns = usize::try_from(self.pool.options().get_max_connections()).unwrap_or(1).max(1);
+        Ok(Shared {
+            pool: self.pool.clone(),
+            group: self.options.group.clone(),
+            routes,
+            batch_records: self.batch_records,
+            turns: Semaphore::new(turns),
+            state: self.state.clone(),
+            observer: Arc::clone(&self.observer),
+        })
     }
 }

@@ -10,7 +10,9 @@
 //!
 //! [`Consumer`] is all of it behind a builder; the binary `outbox-consumer` is the same with a configuration file ([`ConsumerConfig`]).
 
+mod applier;
 mod apply;
+mod attempt;
 mod backoff;
 mod batch;
 mod builder;
@@ -21,6 +23,7 @@ mod consumer;
 mod decode;
 mod error;
 mod fold;
+mod observe;
 mod progress;
 mod replica;
 mod rows;
@@ -28,6 +31,8 @@ mod session;
 mod time;
 mod worker;
 
+#[doc(hidden)]
+pub use applier::Applier;
 pub use builder::ConsumerBuilder;
 pub use check::ReplicaFault;
 pub use config::{ConsumerConfig, ConsumerSection, TopicConfig};
@@ -36,4 +41,5 @@ pub use decode::Malformed;
 pub use dionysus_core::{ColumnMapping, Removal, Replica, ReplicaMapping};
 pub use dionysus_kafka::{ClientConfig, TopicPartition};
 pub use error::Error;
+pub use observe::ConsumerHealth;
 pub use progress::{PartitionProgress, Progress, Report};

@@ -6,7 +6,8 @@ use clap::Parser;
 use dionysus_consumer::{ConsumerConfig, Error};
 use dionysus_kafka::Admin;
 use dionysus_service::{
-    Common, EXIT_CODES, Exit, Report, connect, init_tracing, load_config, shutdown_token,
+    Common, EXIT_CODES, Exit, HealthCheck, HttpServer, Report, connect, init_tracing_as,
+    load_config, shutdown_token,
 };
 
 /// Folds Kafka topics into guarded replica tables.
@@ -18,28 +19,47 @@ struct Args {
     /// Check configuration, tables and brokers, and end
     #[arg(long)]
     check: bool,
+    /// Serve /livez, /readyz and /metrics there, such as 127.0.0.1:9464 [default: no endpoint]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    #[command(flatten)]
+    health: HealthCheck,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let args = Args::parse();
-    dionysus_service::exit(run(&args).await)
+fn main() -> ExitCode {
+    dionysus_service::exit(run(&Args::parse()))
 }
 
-async fn run(args: &Args) -> Result<(), Report> {
-    let config: ConsumerConfig =
-        load_config(args.common.config.as_deref(), &args.common.overrides())?;
-    init_tracing(&config.log)?;
+fn run(args: &Args) -> Result<(), Report> {
+    let overrides = args.common.overrides().set("http.listen", args.listen.as_ref());
+    let config: ConsumerConfig = load_config(args.common.config.as_deref(), &overrides)?;
+    if let Some(answer) = args.health.run(&config.http) {
+        return answer;
+    }
+    // Dropped behind the runtime: sends the last traces.
+    let _traces = init_tracing_as("outbox-consumer", &config.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Report::new(Exit::Failure, "the runtime can't start").caused_by(error))?;
+    runtime.block_on(serve(args, &config))
+}
+
+async fn serve(args: &Args, config: &ConsumerConfig) -> Result<(), Report> {
     let cancel = shutdown_token().map_err(|error| {
         Report::new(Exit::Failure, "signals cannot be listened for").caused_by(error)
     })?;
+    let http = HttpServer::start(&config.http).await?;
     let pool = connect(&config.database, "outbox-consumer").await?;
     let consumer = config.consumer(pool).map_err(report)?;
     consumer.check().await.map_err(report)?;
-    look_for_topics(&config).await.map_err(|error| report(error.into()))?;
+    look_for_topics(config).await.map_err(|error| report(error.into()))?;
     if args.check {
         tracing::info!("everything is in place");
         return Ok(());
+    }
+    if http.is_open() {
+        http.watch(consumer.health(config.http.limits()));
     }
     let done = consumer.run(cancel).await.map_err(report)?;
     tracing::info!(

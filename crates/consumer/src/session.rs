@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
+use crate::observe;
 use crate::worker::{Exit, Shared, Worker};
 
 /// Waits for events; between two, workers that ended are noticed at once.
@@ -51,7 +52,14 @@ impl Session {
 
     /// Runs until cancelled (`Ok`) or until the client can't go on; drains either way.
     pub(crate) async fn run(mut self, cancel: &CancellationToken) -> Result<(), Error> {
+        // It holds the subscriber, which only its last owner can close.
+        let mut look = JoinSet::new();
+        look.spawn(observe::look(Arc::clone(&self.subscriber), Arc::clone(&self.shared.observer)));
         let ended = self.serve(cancel).await;
+        if cancel.is_cancelled() {
+            self.shared.observer.stopping();
+        }
+        look.shutdown().await;
         self.drain().await;
         ended
     }
@@ -59,6 +67,7 @@ impl Session {
     async fn serve(&mut self, cancel: &CancellationToken) -> Result<(), Error> {
         let subscriber = Arc::clone(&self.subscriber);
         loop {
+            self.shared.observer.turn();
             // No arm loses anything when another wins: see `next`; `join_next` only takes what it returns.
             tokio::select! {
                 biased;
@@ -84,6 +93,7 @@ impl Session {
                 for place in places {
                     tracing::info!(topic = %place.topic, partition = place.partition, "partition given up");
                     self.stop(&place);
+                    self.shared.observer.given_up(&place);
                 }
             }
             SubscriberEvent::Batch(batch) => self.hand_over(batch),
@@ -92,6 +102,7 @@ impl Session {
 
     fn start(&mut self, place: TopicPartition, delay: Duration) {
         self.stop(&place);
+        self.shared.observer.assigned(&place);
         // One batch waits while one is applied. Full it can't be: the partition is paused until the worker has taken it.
         let (batches, received) = mpsc::channel(1);
         let stop = CancellationToken::new();
@@ -146,7 +157,10 @@ impl Session {
         };
         self.pause(&place);
         match exit {
-            Exit::Stopped => self.stop(&place),
+            Exit::Stopped => {
+                self.stop(&place);
+                self.shared.observer.given_up(&place);
+            }
             Exit::Fenced => self.start(place, FENCED_WAIT),
         }
     }
@@ -174,8 +188,9 @@ impl Session {
 
     /// Transactions in flight end; then the group is left.
     async fn drain(mut self) {
-        for running in self.running.values() {
+        for (place, running) in &self.running {
             running.stop.cancel();
+            self.shared.observer.given_up(place);
         }
         let all = async { while self.workers.join_next().await.is_some() {} };
         if timeout(DRAIN_LIMIT, all).await.is_err() {

@@ -8,21 +8,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dionysus_kafka::{PartitionBatch, Record, StartAt, Subscriber, TopicPartition};
-use dionysus_postgres::offsets::{self, BEGINNING, Step};
+use dionysus_postgres::offsets::BEGINNING;
 use sqlx::PgPool;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::apply::{Failure, apply};
+use crate::attempt::Trouble;
 use crate::backoff::Backoff;
-use crate::batch::{Batch, fill};
 use crate::change::Route;
 use crate::error::Error;
+use crate::observe::Observer;
 use crate::progress::{PartitionProgress, State};
-
-/// How often a deadlock is met with another try before it counts as a fault.
-const TRIES_MAX: u32 = 10;
 
 /// How often Kafka is told about progress, for its lag tools.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(5);
@@ -40,6 +37,7 @@ pub(crate) struct Shared {
     /// One permit per connection: who waits for a turn must not run into the pool's time limit.
     pub(crate) turns: Semaphore,
     pub(crate) state: watch::Sender<State>,
+    pub(crate) observer: Arc<Observer>,
 }
 
 impl Shared {
@@ -120,7 +118,7 @@ impl Worker {
 
     /// Loads the stored offset and lets the subscriber run from there.
     async fn start(&self) -> Result<i64, Error> {
-        let position = self.stored().await?;
+        let position = self.shared.stored(&self.place).await?;
         let at = if position == BEGINNING { StartAt::Beginning } else { StartAt::Offset(position) };
         let started = self.subscriber.start_at(&self.place.topic, self.place.partition, at).await;
         started.map_err(|error| match error {
@@ -135,30 +133,17 @@ impl Worker {
         let next_offset = (position != BEGINNING).then_some(position);
         self.shared
             .note(&self.place, |place| *place = PartitionProgress { next_offset, fault: None });
+        self.shared.observer.started(&self.place, next_offset);
         tracing::info!(topic = %self.place.topic, partition = self.place.partition, next_offset, "partition started");
         Ok(position)
-    }
-
-    async fn stored(&self) -> Result<i64, Error> {
-        let place = [(self.place.topic.as_str(), self.place.partition)];
-        let stored = offsets::load(&self.shared.pool, &self.shared.group, &place).await?;
-        Ok(stored.first().map_or(BEGINNING, |position| position.next_offset))
     }
 
     fn fault(&self, error: &Error, attempts: u32) {
         let line = error.line();
         tracing::error!(topic = %self.place.topic, partition = self.place.partition, attempts, error = %line, "partition stands still");
+        self.shared.observer.faulted(&self.place, &line);
         self.shared.note(&self.place, |place| place.fault = Some(line));
     }
-}
-
-/// Why a batch was not applied.
-enum Trouble {
-    Fenced,
-    /// It may be one of several records: look for it.
-    Among(usize, Error),
-    /// It is what it is: wait and try again.
-    Wait(Error),
 }
 
 impl Run {
@@ -212,81 +197,11 @@ impl Run {
 
     /// One transaction; how many records it covered.
     async fn attempt(&mut self, records: &[Record]) -> Result<usize, Trouble> {
-        let shared = Arc::clone(&self.worker.shared);
-        let place = self.worker.place.clone();
-        let Some(route) = shared.routes.get(&place.topic) else { return Ok(records.len()) };
-        let batch = fill(route, records).map_err(|source| {
-            let offset = records.first().map_or(0, |record| record.offset);
-            let (topic, group) = (place.topic.clone(), shared.group.clone());
-            Trouble::Wait(Error::Malformed {
-                topic,
-                partition: place.partition,
-                offset,
-                group,
-                source,
-            })
-        })?;
-        let step = Step {
-            group: &shared.group,
-            topic: &place.topic,
-            partition: place.partition,
-            from: self.position,
-            to: batch.next_offset,
-        };
-        let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(500));
-        let applied = loop {
-            let Ok(turn) = shared.turns.acquire().await else { return Err(Trouble::Fenced) };
-            let outcome = apply(&shared.pool, route, &step, &batch.rounds).await;
-            drop(turn);
-            match outcome {
-                Ok(applied) => break applied,
-                Err(Failure::Fenced) => return Err(Trouble::Fenced),
-                Err(Failure::Database(error))
-                    if error.is_transient() && backoff.attempts() < TRIES_MAX =>
-                {
-                    tracing::debug!(topic = %place.topic, partition = place.partition, "batch is tried again");
-                    shared.state.send_modify(|state| state.report.retried += 1);
-                }
-                Err(Failure::Database(error)) => return Err(self.trouble(error, &batch, records)),
-            }
-            sleep(backoff.wait()).await;
-        };
-        self.position = batch.next_offset;
+        let Worker { shared, place, .. } = &self.worker;
+        let taken = shared.attempt(place, self.position, records).await?;
+        self.position = taken.position;
         self.backoff.reset();
-        shared.state.send_modify(|state| {
-            state.report.messages += u64::try_from(batch.records).unwrap_or(u64::MAX);
-            state.report.batches += 1;
-            state.report.applied += applied.applied;
-            state.report.stale += applied.stale;
-            state.report.superseded += batch.superseded;
-            state.report.ignored += batch.ignored;
-            let progress = state.partitions.entry(place).or_default();
-            *progress = PartitionProgress { next_offset: Some(batch.next_offset), fault: None };
-        });
-        Ok(batch.records)
-    }
-
-    fn trouble(
-        &self,
-        error: dionysus_postgres::Error,
-        batch: &Batch<'_>,
-        records: &[Record],
-    ) -> Trouble {
-        if !is_about_data(&error) {
-            return Trouble::Wait(Error::Database(error));
-        }
-        let source = error;
-        let offset = records.first().map_or(0, |record| record.offset);
-        let place = &self.worker.place;
-        let group = self.worker.shared.group.clone();
-        let error = Error::Write {
-            topic: place.topic.clone(),
-            partition: place.partition,
-            offset,
-            group,
-            source,
-        };
-        Trouble::Among(batch.records, error)
+        Ok(taken.records)
     }
 
     fn fenced(&self) -> Exit {
@@ -294,12 +209,14 @@ impl Run {
         let error = Error::Fenced { topic: place.topic.clone(), partition: place.partition };
         tracing::warn!(topic = %place.topic, partition = place.partition, "{error}");
         self.worker.shared.state.send_modify(|state| state.report.fenced += 1);
+        self.worker.shared.observer.fenced(&place.topic);
         Exit::Fenced
     }
 
     /// Whether the stored offset is no longer ours: an operator has moved it over a bad message, or another owner is at work.
     async fn was_moved(&self) -> bool {
-        self.worker.stored().await.is_ok_and(|stored| stored != self.position)
+        let Worker { shared, place, .. } = &self.worker;
+        shared.stored(place).await.is_ok_and(|stored| stored != self.position)
     }
 
     /// For lag tools; nothing rests on it.
@@ -316,16 +233,4 @@ impl Run {
         }
         self.committed = Some(Instant::now());
     }
-}
-
-/// Whether a smaller batch could do better: the message's values, the table's constraints, a trigger of the user's.
-fn is_about_data(error: &dionysus_postgres::Error) -> bool {
-    let dionysus_postgres::Error::Statement { source, .. } = error else { return false };
-    let Some(database) = source.as_database_error() else { return false };
-    // 21: cardinality; 22: data; 23: constraints; 27, 39, 09, P0: triggers; 44: with check option; 54: limits.
-    database.code().is_some_and(|code| {
-        ["09", "21", "22", "23", "27", "39", "44", "54", "P0"]
-            .iter()
-            .any(|class| code.starts_with(class))
-    })
 }

@@ -44,7 +44,8 @@ pub fn encode_message_with(
     out.finish()
 }
 
-fn open(out: &mut JsonWriter, event: &str, model: &str) {
+/// Begins a message; its snapshot follows.
+pub(crate) fn open(out: &mut JsonWriter, event: &str, model: &str) {
     out.raw(br#"{"message":[{"event":"#);
     out.string(event);
     out.raw(br#","model_name":"#);
@@ -52,7 +53,8 @@ fn open(out: &mut JsonWriter, event: &str, model: &str) {
     out.raw(br#","data":["#);
 }
 
-fn close(out: &mut JsonWriter) {
+/// Ends a message.
+pub(crate) fn close(out: &mut JsonWriter) {
     out.raw(b"]}]}");
 }
 

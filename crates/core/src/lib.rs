@@ -2,6 +2,8 @@
 //!
 //! Applications name the crate `dionysus`, which re-exports what they need.
 
+mod capture;
+pub mod contract;
 mod cursor;
 mod envelope;
 mod event;
@@ -11,9 +13,11 @@ mod names;
 mod partition;
 mod publishable;
 mod replica;
+mod schema;
 pub mod types;
 mod version;
 
+pub use capture::{CaptureError, encode_captured};
 pub use cursor::{Cursor, ParseSnapshotError, Snapshot};
 pub use envelope::{encode_message, encode_message_with};
 pub use event::EventKind;
@@ -25,6 +29,7 @@ pub use publishable::{
     Polymorphic, Publishable, ToMany, ToOne,
 };
 pub use replica::{ColumnMapping, MappingError, Removal, Replica, ReplicaMapping};
+pub use schema::{Schema, SchemaOf};
 pub use version::{AsOf, Version};
 
 /// What the derives expand to. Not for people: it changes without notice.
@@ -36,8 +41,13 @@ pub mod __private {
     pub use std::vec::Vec;
 
     pub use crate::publishable::{has_column, is_same};
+    pub use crate::schema::{
+        polymorphic as polymorphic_schema, returned as returned_schema,
+        returned_link as returned_link_schema, returned_links as returned_links_schema,
+    };
     pub use crate::{
         Attribute, AttributeInfo, ColumnMapping, HasPart, JsonWriter, LinkInfo, LinkKind,
-        PartField, PartInfo, PartKey, Publishable, Removal, Replica, ReplicaMapping, ToMany, ToOne,
+        PartField, PartInfo, PartKey, Publishable, Removal, Replica, ReplicaMapping, Schema,
+        SchemaOf, ToMany, ToOne,
     };
 }

@@ -8,7 +8,7 @@ pub use part::{HasPart, Part, PartField, PartInfo, PartKey};
 #[doc(hidden)]
 pub use part::{has_column, is_same};
 
-use crate::JsonWriter;
+use crate::{JsonWriter, Schema, SchemaOf};
 
 /// A model: a domain type whose instances are published. Implemented by `#[derive(Publishable)]`.
 ///
@@ -27,6 +27,10 @@ pub trait Publishable {
     const BASE: Option<&'static str> = None;
     /// The table its instances live in: `rentals`, or `schema.rentals`.
     const TABLE: &'static str;
+    /// The query whose rows are read as this type, when it is not `select * from TABLE`: with computed columns, say the ids of a to-many link
+    /// (`select b.*, array(select ..) as fee_ids from bookings b`). It stands within other queries, which choose by the primary key, so it yields that
+    /// column and one row for an instance.
+    const SELECT: Option<&'static str> = None;
     /// The column of the primary key.
     const PRIMARY_KEY: &'static str;
     /// The attributes in the order they are written; hidden ones, which have a column but are not written, in their place.
@@ -49,6 +53,11 @@ pub trait Publishable {
     /// The text of an attribute as a partition key. `None` when there is no attribute of this name, `Some(None)` when it is null:
     /// then the message has no partition key.
     fn partition_key_of(&self, attribute: &str) -> Option<Option<String>>;
+
+    /// What [`write_id`](Self::write_id) writes. By default a text.
+    fn id_schema() -> Schema {
+        Schema::string()
+    }
 
     /// Whether the soft-delete column has a value.
     fn soft_deleted(&self) -> bool;
@@ -84,4 +93,6 @@ pub struct AttributeInfo {
     pub type_name: &'static str,
     /// It is not written: it only serves as partition key, soft-delete column or link.
     pub hidden: bool,
+    /// What it is written as; [any value](Schema::any) when its type does not say.
+    pub schema: SchemaOf,
 }

@@ -56,6 +56,10 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
                 fn text(&self) -> #private::Option<#private::String> {
                     <#ty as #private::Attribute>::text(&self.0)
                 }
+
+                fn schema() -> #private::Schema {
+                    <#ty as #private::Attribute>::schema()
+                }
             }
         }
         _ => {
@@ -105,6 +109,10 @@ fn labels(
     quote! {
         fn write(&self, out: &mut #private::JsonWriter) {
             #private::JsonWriter::string(out, match self { #(#arms),* });
+        }
+
+        fn schema() -> #private::Schema {
+            #private::Schema::labels([#(#taken),*])
         }
     }
 }

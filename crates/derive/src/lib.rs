@@ -27,6 +27,8 @@ mod replica;
 /// | `primary_key = "code"` | the column of the primary key | the field marked `id`, else the field `id` |
 /// | `partition_key = "account_id"` | the attribute that decides the partition | what the topic or the topology says |
 /// | `soft_delete = "canceled_at"` | the column that says since when an instance is soft-deleted, an `Option`; `false` for none | a field `canceled_at`, if there is one |
+/// | `updates_after_soft_delete` | changes of an instance that stays soft-deleted are published | they are not |
+/// | `select = "select .."` | the query whose rows are read as this struct; it yields the primary key's column and one row for an instance | `select *` from the table |
 /// | `crate = "path"` | where `__private` is found | `::dionysus` |
 ///
 /// On a field, `#[publishable(..)]`:

@@ -136,6 +136,17 @@ pub(crate) fn check_column(column: &LitStr, faults: &mut Faults) {
     }
 }
 
+/// Checks what can be seen of a query that is used within others.
+pub(crate) fn check_query(query: &LitStr, faults: &mut Faults) {
+    let text = query.value();
+    let first = text.split_whitespace().next().unwrap_or_default().to_lowercase();
+    if !matches!(first.as_str(), "select" | "with") {
+        faults.on(query, "this is not a query: write `select .. from ..`");
+    } else if text.trim_end().ends_with(';') {
+        faults.on(query, "the query is used within others: remove the semicolon at its end");
+    }
+}
+
 /// Checks a model's name: identifiers joined by `::`.
 pub(crate) fn check_model(model: &LitStr, faults: &mut Faults) {
     let text = model.value();

@@ -38,6 +38,7 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
         check::check_partition_key(key, &attributes, &skipped, &mut faults);
     }
     let soft_delete = check::find_soft_delete(&model, &attributes, &skipped, &mut faults);
+    check::check_updates_after_soft_delete(&model, soft_delete, &mut faults);
     faults.finish()?;
     let (Some(id), Some(table)) = (id, &model.table) else {
         return Err(syn::Error::new_spanned(

@@ -57,6 +57,7 @@
 //! | `producer` | `Outbox`: topology, transactions that stage events | yes |
 //! | `relay` | the relay, to run it inside an application; builds librdkafka | no |
 //! | `consumer` | the consumer, to run it inside an application; builds librdkafka | no |
+//! | `testing` | what you test your code with: `testing::assert_enqueued!`, a database per test; with `consumer` also relay and consumer in memory | no |
 //! | `rust_decimal`, `bigdecimal` | decimals of these crates as attributes | no |
 //! | `ssl`, `sasl` | these for the Kafka clients of `relay` and `consumer` | no |
 //!
@@ -65,8 +66,8 @@
 pub use dionysus_core::{
     AsOf, Attribute, AttributeInfo, ColumnMapping, EncodeError, EventKind, HasPart, JsonWriter,
     LinkId, LinkInfo, LinkKind, MappingError, Model, NameError, Part, PartField, PartInfo, PartKey,
-    Polymorphic, Publishable, Removal, Replica, ReplicaMapping, ToMany, ToOne, Topic, Version,
-    headers, types,
+    Polymorphic, Publishable, Removal, Replica, ReplicaMapping, Schema, SchemaOf, ToMany, ToOne,
+    Topic, Version, contract, headers, types,
 };
 pub use dionysus_derive::{Attribute, Publishable, Replica};
 pub use dionysus_postgres::schema;
@@ -82,6 +83,9 @@ pub use dionysus_relay::{self as relay, Relay, RelayOptions};
 #[cfg(feature = "consumer")]
 pub use dionysus_consumer as consumer;
 
+#[cfg(feature = "testing")]
+pub use dionysus_testing as testing;
+
 #[doc(hidden)]
 pub use dionysus_core::__private;
 
@@ -89,3 +93,8 @@ pub use dionysus_core::__private;
 #[cfg(all(doctest, feature = "producer"))]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// So are those of the guides.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guides/payload-contract.md")]
+struct PayloadContract;

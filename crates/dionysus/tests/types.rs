@@ -6,10 +6,10 @@
 
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use dionysus::types::{Bits, MacAddress, Network, Numeric, OrInfinity, Range, WholeNumeric, Xml};
-use dionysus::{Attribute, JsonWriter, Publishable};
+use dionysus::{Attribute, JsonWriter, Publishable, Schema};
 use dionysus_embedded::testing;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use sqlx::postgres::types::{PgInterval, PgMoney, PgPoint, PgTimeTz};
 use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, FromRow};
@@ -82,6 +82,9 @@ struct Sample {
     t_bytea: Option<Vec<u8>>,
 }
 
+/// The rows with a year before 0 or after 9999.
+const FAR_YEARS: [i64; 2] = [18, 19];
+
 /// Values that sqlx cannot read into a typed field: (row, columns, why).
 const NOT_READ: [(i64, &[&str], &str); 1] = [(
     4,
@@ -147,6 +150,80 @@ async fn every_column_type_gives_the_recorded_bytes() {
             .await
             .unwrap();
         assert_eq!(snapshot(&sample).unwrap(), *recorded, "row {id}");
+    }
+}
+
+/// What the gem wrote, and so what we write, is what consumers are told.
+#[test]
+fn every_recorded_snapshot_is_one_of_the_schema_and_a_mutated_one_is_not() {
+    let schema = Schema::snapshot_of::<Sample>(&[]).into_value();
+    let draft = jsonschema::options().with_draft(jsonschema::Draft::Draft7);
+    // RFC 3339 has no years before 0 and after 9999: those are no `date-time`, but have the pattern.
+    let strict = draft.clone().should_validate_formats(true).build(&schema).unwrap();
+    let schema_alone = draft.should_validate_formats(false).build(&schema).unwrap();
+    let recording: Value = serde_json::from_str(RECORDING).unwrap();
+    let mut far_years = Vec::new();
+    for (id, recorded) in (1_i64..).zip(&recorded_snapshots(&recording)) {
+        let snapshot: Value = serde_json::from_str(recorded).unwrap();
+        if NOT_READ.iter().any(|(row, ..)| *row == id) {
+            assert!(!schema_alone.is_valid(&snapshot), "row {id} has lists within lists");
+            continue;
+        }
+        let faults: Vec<_> = schema_alone
+            .iter_errors(&snapshot)
+            .map(|fault| format!("{}: {fault}", fault.instance_path()))
+            .collect();
+        assert_eq!(faults, [""; 0], "row {id}");
+        if !strict.is_valid(&snapshot) {
+            far_years.push(id);
+        }
+        for name in snapshot.as_object().unwrap().keys() {
+            let mut without = snapshot.clone();
+            without.as_object_mut().unwrap().remove(name);
+            assert!(!schema_alone.is_valid(&without), "row {id} without {name}");
+            // Any value may stand in a JSON column.
+            if !["t_json", "t_jsonb"].contains(&name.as_str()) {
+                let mut wrong = snapshot.clone();
+                wrong[name] = json!([{ "no": "such type" }]);
+                assert!(!schema_alone.is_valid(&wrong), "row {id} with a wrong {name}");
+            }
+        }
+    }
+    assert_eq!(far_years, FAR_YEARS);
+}
+
+/// A text that looks like another: what the patterns keep apart.
+#[test]
+fn a_schema_tells_the_forms_of_texts_apart() {
+    let schema = Schema::snapshot_of::<Sample>(&[]).into_value();
+    let wrong: [(&str, &[&str]); 13] = [
+        ("t_num_12_2", &["10.50", "10", "1e3", "010.5", ".5"]),
+        ("t_float8", &["1.0"]),
+        ("t_date", &["2022-1-1", "2022-01-01T00:00:00.000Z"]),
+        ("t_time", &["12:34:56.789Z", "2000-01-02T12:34:56.789Z"]),
+        ("t_timetz", &["12:34:56"]),
+        (
+            "t_ts6",
+            &[
+                "2022-01-01T00:00:00Z",
+                "2022-01-01T00:00:00.000000Z",
+                "2022-01-01T00:00:00.000+02:00",
+            ],
+        ),
+        ("t_uuid", &["A81F3C52-0000-4000-8000-00000000000A", "a81f3c52"]),
+        ("t_inet", &["192.168.0.0/24", "localhost"]),
+        ("t_mac", &["08-00-2b-01-02-03"]),
+        ("t_int4range", &["[1,5)", "1.5...2.5"]),
+        ("t_bit", &["0102"]),
+        ("t_pg_enum", &["angry"]),
+        ("t_enum", &["Draft", "0"]),
+    ];
+    for (column, texts) in wrong {
+        let column_schema = &schema["properties"][column];
+        for text in texts {
+            assert!(!jsonschema::draft7::is_valid(column_schema, &json!(text)), "{column}: {text}");
+        }
+        assert!(jsonschema::draft7::is_valid(column_schema, &Value::Null), "{column} is an option");
     }
 }
 

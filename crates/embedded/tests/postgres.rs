@@ -1,5 +1,7 @@
 //! Postgres: started, used, crashed, restarted, stopped.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use dionysus_embedded::{Postgres, PostgresOptions, testing};
 use sqlx::{Connection as _, PgConnection};
 
@@ -120,4 +122,56 @@ async fn a_machine_without_postgres_downloads_one() {
     assert_eq!(setting(one.url(), "server_version").await, "17.11");
     one.stop().await;
     two.stop().await;
+}
+
+#[tokio::test]
+async fn a_database_is_copied_from_what_was_filled_once() {
+    let content = testing::topic("filled");
+    let fills = AtomicUsize::new(0);
+    let make = || {
+        testing::database_with(&content, async |pool| {
+            fills.fetch_add(1, Ordering::Relaxed);
+            sqlx::raw_sql("create table sale (id bigint); insert into sale values (1)")
+                .execute(&pool)
+                .await
+                .unwrap();
+        })
+    };
+    let count = "select count(*) from sale";
+    let (one, other, third) = tokio::join!(make(), make(), make());
+    sqlx::query("insert into sale values (2)").execute(&one.pool).await.unwrap();
+    assert_eq!((number(&one.url, count).await, number(&other.url, count).await), (2, 1));
+    assert_eq!(fills.load(Ordering::Relaxed), 1);
+
+    // By an operator, or by somebody who makes room.
+    let template = format!("dionysus_template_{content}");
+    let drop =
+        format!("alter database {template} with is_template false; drop database {template}");
+    for statement in drop.split("; ") {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&third.pool).await.unwrap();
+    }
+    assert_eq!(number(&make().await.url, count).await, 1);
+    assert_eq!(fills.load(Ordering::Relaxed), 2);
+    for statement in drop.split("; ") {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&third.pool).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_template_that_was_left_half_made_is_made_anew() {
+    let content = testing::topic("half");
+    let template = format!("dionysus_template_{content}");
+    let admin = testing::database().await;
+    let execute = async |statement: String| {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&admin.pool).await.unwrap();
+    };
+    // A process that was killed while it filled it.
+    execute(format!("create database {template}")).await;
+    let database = testing::database_with(&content, async |pool| {
+        sqlx::raw_sql("create table sale (id bigint)").execute(&pool).await.unwrap();
+    })
+    .await;
+    assert_eq!(number(&database.url, "select count(*) from sale").await, 0);
+    execute(format!("alter database {template} with is_template false")).await;
+    execute(format!("drop database {template}")).await;
 }

@@ -210,7 +210,7 @@ const OWNED: &[(&[&str], &str, &str)] = &[
         "partitions are handed over one by one, without stopping the others",
         "always `cooperative-sticky`",
     ),
-    (&["enable.partition.eof"], "the end of a partition is not an event of ours", "always off"),
+    (&["enable.partition.eof"], "the end of a log is what lag is judged by", "always on"),
     (
         &["session.timeout.ms", "max.poll.interval.ms", "heartbeat.interval.ms"],
         "it has a setting of its own",

@@ -12,7 +12,9 @@
 //! [`ClientConfig`] passes any property of librdkafka through, except those that a guarantee rests on.
 //!
 //! # Features
-//! - `ssl`, `sasl`: TLS (the machine's OpenSSL) and SASL towards the brokers.
+//! - `ssl`: TLS and SASL (SCRAM, OAUTHBEARER) towards the brokers, by the machine's OpenSSL; SASL PLAIN needs no feature.
+//! - `ssl-vendored`: the same with an OpenSSL that is built from source, which takes minutes.
+//! - `sasl`: Kerberos (GSSAPI), by the machine's libsasl2.
 
 mod admin;
 mod code;

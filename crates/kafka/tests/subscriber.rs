@@ -76,6 +76,29 @@ async fn offsets(subscriber: &Subscriber, max_records: usize) -> Vec<i64> {
 }
 
 #[tokio::test]
+async fn the_end_of_a_log_is_told_and_forgotten_with_the_next_record() {
+    let config = config().await;
+    let (subscriber, topic) = holder(&config, 3).await;
+    subscriber.start_at(&topic, 0, StartAt::Beginning).await.unwrap();
+    assert_eq!(offsets(&subscriber, 1).await, [0]);
+    assert_eq!(subscriber.ends(&topic, 0).unwrap(), 0, "two more wait");
+    assert_eq!(offsets(&subscriber, 2).await, [1, 2]);
+    ended(&subscriber, &topic).await;
+    fill(&config, &topic, 1).await;
+    assert_eq!(offsets(&subscriber, 1).await, [3]);
+    ended(&subscriber, &topic).await;
+}
+
+/// Reads on until the end is reached; no record comes before.
+async fn ended(subscriber: &Subscriber, topic: &str) {
+    let started = Instant::now();
+    while subscriber.ends(topic, 0).unwrap() == 0 {
+        assert!(started.elapsed() < PATIENCE, "the end was not reached");
+        assert_eq!(subscriber.next(1, 1, Duration::from_millis(50)).await.unwrap(), []);
+    }
+}
+
+#[tokio::test]
 async fn the_partitions_of_a_subscriber_start_where_it_is_told() {
     let config = config().await;
     let topic = topic(&config, 1).await;

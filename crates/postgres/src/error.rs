@@ -2,6 +2,8 @@
 
 use dionysus_core::ParseSnapshotError;
 
+use crate::capture::{CaptureFault, join, remedies};
+
 /// A failure of a statement of ours.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -51,6 +53,48 @@ pub enum Error {
         /// The lane.
         topic: String,
     },
+    /// An aggregate, or a dependant of an observed change, was to be read in a transaction above READ COMMITTED.
+    #[error("aggregates and dependants can't be published by a transaction above READ COMMITTED")]
+    AboveReadCommitted,
+    /// A declared column does not exist.
+    #[error("table `{table}` has no column `{column}`, or there is no such table")]
+    ColumnMissing {
+        /// The table, as declared.
+        table: String,
+        /// The column.
+        column: String,
+    },
+    /// No application has registered the topic in this database.
+    #[error("topic `{topic}` is not registered in this database")]
+    TopicNotRegistered {
+        /// The topic.
+        topic: String,
+    },
+    /// The topic is registered without this model.
+    #[error("topic `{topic}` does not publish the model `{model}`")]
+    ModelNotRegistered {
+        /// The topic.
+        topic: String,
+        /// The model.
+        model: String,
+    },
+    /// What was registered for a topic is not in a form that this program knows.
+    #[error("the registered topology of topic `{topic}` could not be read")]
+    Registration {
+        /// The topic.
+        topic: String,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A trigger can't capture what the topic publishes.
+    #[error("topic `{topic}` cannot be captured by triggers: {}", join(faults))]
+    NotCapturable {
+        /// The topic.
+        topic: String,
+        /// All reasons.
+        faults: Vec<CaptureFault>,
+    },
     /// A snapshot was not in Postgres's form.
     #[error("a snapshot could not be read")]
     Snapshot(#[from] ParseSnapshotError),
@@ -80,6 +124,20 @@ impl Error {
             Self::Statement { source: sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut, .. } => {
                 Some("check that Postgres runs and that DATABASE_URL names it".into())
             }
+            Self::AboveReadCommitted => Some(
+                "change aggregates and observed models in READ COMMITTED: above it a snapshot is older than the lock that orders it, and would miss what another transaction has just committed".into(),
+            ),
+            Self::ColumnMissing { .. } => {
+                Some("correct the declaration (`table`, `foreign_key`, the path of `observe`), or migrate the application's tables".into())
+            }
+            Self::TopicNotRegistered { .. } => Some(
+                "see `dionysus topics list`; an application registers its topics when it connects its outbox".into(),
+            ),
+            Self::ModelNotRegistered { .. } => Some("see `dionysus topics list` for the models of each topic".into()),
+            Self::Registration { .. } => Some(
+                "start the application and this program in one version: topics are registered when an outbox is connected".into(),
+            ),
+            Self::NotCapturable { faults, .. } => Some(remedies(faults)),
             Self::Statement { .. } | Self::Snapshot(_) => None,
         }
     }

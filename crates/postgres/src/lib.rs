@@ -6,9 +6,13 @@
 //! The heart: [`window`] reads the outbox between two snapshots, [`lanes`] stores how far that has come, [`guards`] keeps a replica from
 //! moving backwards.
 
+pub mod capture;
+pub mod enqueued;
 mod error;
+pub mod genesis_runs;
 pub mod guards;
 pub mod incarnation;
+pub mod instances;
 pub mod lanes;
 pub mod offsets;
 pub mod outbox;
@@ -17,6 +21,7 @@ pub mod relays;
 pub mod replicas;
 pub mod schema;
 pub mod topics;
+pub mod waiting;
 pub mod window;
 
 pub use error::Error;

@@ -25,8 +25,8 @@ pub struct NewRow<'a> {
     pub model: &'a str,
     /// The instance's id, as text.
     pub model_id: &'a str,
-    /// The exact bytes to publish.
-    pub payload: &'a [u8],
+    /// The exact bytes to publish; `None` for a tombstone.
+    pub payload: Option<&'a [u8]>,
     /// Headers to publish beside ours: an object of texts.
     pub headers: Option<&'a serde_json::Value>,
 }

@@ -1,6 +1,8 @@
 //! The schema `dionysus`: installed by embedded migrations, checked by every process that uses it.
 
 use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::time::Duration;
 
 use sqlx::PgPool;
 use sqlx::migrate::Migrator;
@@ -74,21 +76,52 @@ pub async fn migrations(pool: &PgPool) -> Result<Vec<Migration>, Error> {
         .collect())
 }
 
+/// A number that changes when a migration of this program does: names what a migrated database holds.
+pub fn fingerprint() -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for migration in MIGRATIONS.iter() {
+        (migration.version, &migration.checksum).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
 /// Refuses a database whose schema this program can't work with.
 ///
 /// # Errors
 /// [`Error::SchemaMissing`], [`Error::SchemaTooOld`], [`Error::SchemaTooNew`] or [`Error::Statement`].
 pub async fn check(pool: &PgPool) -> Result<(), Error> {
-    let needed = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
     let applied = applied(pool).await?;
-    let Some(found) = applied.iter().map(|(version, _)| *version).max() else {
+    if applied.is_empty() {
         let database = sqlx::query_scalar("select current_database()::text")
             .fetch_one(pool)
             .await
             .map_err(Error::at("reading the database's name"))?;
         return Err(Error::SchemaMissing { database });
-    };
+    }
+    fits(&applied)
+}
+
+/// Looks again and again; returns when the schema no longer fits this program, with what [`check`] then says. A database that can't be asked
+/// says nothing about its schema. One small statement each time.
+///
+/// During a rolling upgrade a program may run when a newer one migrates: a migration that breaks it must stop it also then.
+///
+/// # Cancel safety
+/// Safe.
+pub async fn misfit(pool: &PgPool, interval: Duration) -> Error {
+    loop {
+        tokio::time::sleep(interval).await;
+        match versions(pool).await.map(|applied| fits(&applied)) {
+            Ok(Err(misfit)) => return misfit,
+            Ok(Ok(())) | Err(_) => {}
+        }
+    }
+}
+
+fn fits(applied: &[(i64, String)]) -> Result<(), Error> {
+    let needed = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
     if !applied.iter().any(|(version, _)| *version == needed) {
+        let found = applied.iter().map(|(version, _)| *version).max().unwrap_or(0);
         return Err(Error::SchemaTooOld { found, needed });
     }
     match applied.iter().find(|(version, what)| *version > needed && what.starts_with(BREAKING)) {
@@ -109,6 +142,10 @@ async fn applied(pool: &PgPool) -> Result<Vec<(i64, String)>, Error> {
     if !exists {
         return Ok(Vec::new());
     }
+    versions(pool).await
+}
+
+async fn versions(pool: &PgPool) -> Result<Vec<(i64, String)>, Error> {
     sqlx::query_as(
         "select version, description from dionysus.migrations where success order by version",
     )

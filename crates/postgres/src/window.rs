@@ -41,11 +41,10 @@ pub struct Window {
 }
 
 impl Window {
-    /// Payload bytes of a row, on average; `None` without rows.
+    /// Bytes of payload or capture of a row, on average; `None` without rows.
     pub fn average_payload(&self) -> Option<usize> {
-        let payload = |row: &OutboxRow| row.payload().map_or(0, <[u8]>::len);
-        (!self.rows.is_empty())
-            .then(|| self.rows.iter().map(payload).sum::<usize>() / self.rows.len())
+        let size = |row: &OutboxRow| content_bytes(&row.row).unwrap_or(0);
+        (!self.rows.is_empty()).then(|| self.rows.iter().map(size).sum::<usize>() / self.rows.len())
     }
 }
 
@@ -114,14 +113,14 @@ impl WindowReader {
         let query = sqlx::query(
             "select pg_current_snapshot()::text as snapshot, (select token from dionysus.incarnation) as token,
                     null::bigint as seq, null::uuid as event_id, null::timestamptz as created_at, null::text as topic,
-                    null::text as key, null::text as partition_key, null::bytea as payload, null::jsonb as headers
+                    null::text as key, null::text as partition_key, null::bytea as payload, null::jsonb as headers, null::text as capture
              union all
-             (select null, null, seq, event_id, created_at, topic, key, partition_key, payload, headers
+             (select null, null, seq, event_id, created_at, topic, key, partition_key, payload, headers, capture::text
               from dionysus.outbox
               where xid = any($1::text[]::xid8[]) and (topic = any($3)) is true
               limit $4)
              union all
-             (select null, null, seq, event_id, created_at, topic, key, partition_key, payload, headers
+             (select null, null, seq, event_id, created_at, topic, key, partition_key, payload, headers, capture::text
               from dionysus.outbox
               where xid >= $2::text::xid8 and (topic = any($3)) is true
               limit $4)",
@@ -151,14 +150,14 @@ impl WindowReader {
         let query = sqlx::query(
             "select '' as snapshot, (select token from dionysus.incarnation) as token,
                     null::bigint as seq, null::uuid as event_id, null::timestamptz as created_at, null::text as topic,
-                    null::text as key, null::text as partition_key, null::bytea as payload, null::jsonb as headers
+                    null::text as key, null::text as partition_key, null::bytea as payload, null::jsonb as headers, null::text as capture
              union all
-             (select null, null, seq, event_id, created_at, topic, key, partition_key, payload, headers
+             (select null, null, seq, event_id, created_at, topic, key, partition_key, payload, headers, capture::text
               from dionysus.outbox
               where xid = any($1::text[]::xid8[]) and (topic = any($3)) is true
               limit $4)
              union all
-             (select null, null, seq, event_id, created_at, topic, key, partition_key, payload, headers
+             (select null, null, seq, event_id, created_at, topic, key, partition_key, payload, headers, capture::text
               from dionysus.outbox
               where xid >= $2::text::xid8 and xid < $5::text::xid8 and (topic = any($3)) is true
                 and pg_visible_in_snapshot(xid, $6::text::pg_snapshot)
@@ -215,16 +214,16 @@ impl WindowReader {
     ) -> Result<Window, Error> {
         let query = sqlx::query(
             "select null::text as snapshot, (select token from dionysus.incarnation) as token,
-                    seq, event_id, created_at, topic, key, partition_key, payload, headers
+                    seq, event_id, created_at, topic, key, partition_key, payload, headers, capture::text
              from (
                  (select r.* from unnest($1::text[]::xid8[]) as finished (id)
                   cross join lateral (
-                      select seq, event_id, created_at, topic, key, partition_key, payload, headers
+                      select seq, event_id, created_at, topic, key, partition_key, payload, headers, capture
                       from dionysus.outbox
                       where xid = finished.id and seq > $4 and (topic = any($3)) is true
                       order by xid, seq limit $5) as r)
                  union all
-                 (select seq, event_id, created_at, topic, key, partition_key, payload, headers
+                 (select seq, event_id, created_at, topic, key, partition_key, payload, headers, capture
                   from dionysus.outbox
                   where seq > $7 and (xid >= $2::text::xid8) is true and (topic = any($3)) is true
                     and pg_visible_in_snapshot(xid, $6::text::pg_snapshot)
@@ -272,14 +271,21 @@ async fn read(
     let mut stream = query.fetch(conn);
     let (mut rows, mut size) = (Vec::new(), 0_usize);
     while let Some(row) = stream.try_next().await.map_err(at())? {
-        let payload: Option<&[u8]> = row.try_get(PAYLOAD).map_err(at())?;
-        size = size.saturating_add(payload.map_or(0, <[u8]>::len));
+        size = size.saturating_add(content_bytes(&row).map_err(at())?);
         rows.push(row);
         if size > bytes {
             return Ok((rows, true));
         }
     }
     Ok((rows, false))
+}
+
+/// Bytes of what a row holds for its message: payload or capture.
+fn content_bytes(row: &PgRow) -> Result<usize, sqlx::Error> {
+    if let Some(payload) = row.try_get::<Option<&[u8]>, _>(PAYLOAD)? {
+        return Ok(payload.len());
+    }
+    Ok(row.try_get::<Option<&str>, _>(CAPTURE)?.map_or(0, str::len))
 }
 
 /// The first row of [`WindowReader::fresh`] and [`WindowReader::upto`] carries snapshot and token.
@@ -323,6 +329,7 @@ const KEY: usize = 6;
 const PARTITION_KEY: usize = 7;
 const PAYLOAD: usize = 8;
 const HEADERS: usize = 9;
+const CAPTURE: usize = 10;
 
 impl OutboxRow {
     /// The number that orders it, and its version.
@@ -354,12 +361,20 @@ impl OutboxRow {
         self.get(PARTITION_KEY)
     }
 
-    /// The bytes to publish.
+    /// The bytes to publish. `None`: those that [`capture`](Self::capture) becomes, or, without one, a tombstone.
     ///
     /// # Errors
     /// As [`OutboxRow::topic`].
-    pub fn payload(&self) -> Result<&[u8], Error> {
+    pub fn payload(&self) -> Result<Option<&[u8]>, Error> {
         self.get(PAYLOAD)
+    }
+
+    /// What a trigger wrote, for [`dionysus_core::encode_captured`].
+    ///
+    /// # Errors
+    /// As [`OutboxRow::topic`].
+    pub fn capture(&self) -> Result<Option<&str>, Error> {
+        self.get(CAPTURE)
     }
 
     /// The event's identity.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod capture;
 mod guards;
 mod lanes;
 mod offsets;
@@ -10,4 +11,5 @@ mod plans;
 mod replicas;
 mod schema;
 mod support;
+mod waiting;
 mod window;

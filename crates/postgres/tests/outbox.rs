@@ -57,7 +57,7 @@ async fn all_fields_arrive_as_given() {
         event: "rental_created",
         model: "Rental",
         model_id: "é\"1",
-        payload: &[0, 255, 10],
+        payload: Some(&[0, 255, 10]),
         headers: Some(&headers),
     };
     let mut conn = database.pool.acquire().await.unwrap();

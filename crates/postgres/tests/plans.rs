@@ -68,6 +68,37 @@ async fn a_chunk_reads_its_own_rows_and_not_the_window() {
     );
 }
 
+#[tokio::test]
+async fn a_look_for_what_waits_reads_no_more_than_its_limit() {
+    let database = filled().await;
+    let mut reader = reader(&database).await;
+    let topics = vec!["a".to_owned()];
+    let from = reader.fresh(&Snapshot::beginning(), &topics, Limit::rows(1)).await.unwrap().to;
+    fill(&database).await;
+    let to = reader.fresh(&from, &topics, Limit::rows(1)).await.unwrap().to;
+    reader.close().await;
+    let first: i64 = sqlx::query_scalar("select min(seq) from dionysus.outbox")
+        .fetch_one(&database.pool)
+        .await
+        .unwrap();
+    let cursors =
+        [Cursor::At(from.clone()), Cursor::At(to.clone()), Cursor::Inside { from, to, seq: first }];
+    for cursor in &cursors {
+        let before = counters(&database).await;
+        for _ in 0..20 {
+            dionysus_postgres::waiting::look(&database.pool, cursor, 100).await.unwrap();
+        }
+        // The pool's sessions tell their counts when they are idle for a moment.
+        let after = counters(&database).await;
+        assert!(
+            after.entries - before.entries <= 20 * 110,
+            "20 looks at 100 rows behind {cursor:?} read {} index entries",
+            after.entries - before.entries
+        );
+        assert_eq!(after.scans, before.scans, "a look behind {cursor:?} scanned a table");
+    }
+}
+
 async fn filled() -> Database {
     let database = database().await;
     partitions::make_ahead(&database.pool, 2).await.unwrap();

@@ -29,7 +29,7 @@ pub(crate) async fn append_all(conn: &mut PgConnection, rows: &[(&str, &str)]) {
             event: "rental_updated",
             model: "Rental",
             model_id: key.split(':').nth(1).unwrap(),
-            payload: b"{}",
+            payload: Some(b"{}"),
             headers: None,
         })
         .collect();

@@ -3,8 +3,7 @@
 //! The rows of a transaction are written in one statement however they were staged. A call for many adds that they are staged all or none, that
 //! the trace context is looked up once, and that buffers are sized once.
 
-use crate::staged::Draft;
-use crate::transition::Transition;
+use crate::draft::Draft;
 use crate::{Error, OutboxTransaction, Publishable, Stage};
 
 impl OutboxTransaction<'_> {
@@ -103,7 +102,7 @@ impl Stage {
         &mut self,
         instances: impl IntoIterator<Item = &'a M>,
     ) -> Result<(), Error> {
-        self.all(instances, |draft, instance| draft.add(Transition::Created, instance))
+        self.all(instances, |draft, instance| draft.created(instance))
     }
 
     /// Stages `updated` of each instance; see [`OutboxTransaction::updated_all`].
@@ -114,7 +113,7 @@ impl Stage {
         &mut self,
         instances: impl IntoIterator<Item = &'a M>,
     ) -> Result<(), Error> {
-        self.all(instances, |draft, instance| draft.add(Transition::Updated, instance))
+        self.all(instances, |draft, instance| draft.updated(instance))
     }
 
     /// Stages `destroyed` of each instance; see [`OutboxTransaction::destroyed_all`].
@@ -125,9 +124,7 @@ impl Stage {
         &mut self,
         instances: impl IntoIterator<Item = &'a M>,
     ) -> Result<(), Error> {
-        self.all(instances, |draft, instance| {
-            draft.add(Transition::destruction(instance), instance)
-        })
+        self.all(instances, |draft, instance| draft.destroyed(instance))
     }
 
     /// Stages what each pair of states comes to; see [`OutboxTransaction::changed_all`].

@@ -18,7 +18,14 @@
 //!
 //! # Unseen changes
 //! A change that has no event of its own, an update of a soft-deleted instance, still renews the snapshot of the event that the
-//! transaction has for the instance, or that event would show a state that was never committed. Alone it is not published.
+//! transaction has for the instance, or that event would show a state that was never committed. Alone it is not published. The end of an instance under its
+//! base's key is such a change of its own key, and turns what the transaction has for that into destroyed.
+//!
+//! # Tombstones
+//! A tombstone follows the event of its key. An event after it means that the key lives on: then there is none.
+//!
+//! # What is read at commit
+//! An event may wait for its snapshot ([`StagedEvent::is_deferred`]); the rule is the same, and [`StagedEvents::fill`] completes it.
 //!
 //! # Invariant
 //! The rule is associative, so that a savepoint's run, coalesced on its own and merged into its parent's, comes to what one stage
@@ -29,22 +36,23 @@
 //! Within a key there is one row, so order per key is the order of commits. Between keys none is promised; a key keeps the place
 //! of its first event, which puts a parent that is created and then touched before its children.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
 use dionysus_core::EventKind;
 
-use crate::staged::StagedEvent;
+use crate::staged::{Shown, StagedEvent};
+use crate::topology::Place;
 
 /// What a stage holds: at most one event per (topic, key).
 #[derive(Default)]
 pub(crate) struct StagedEvents {
     list: Vec<StagedEvent>,
     places: HashMap<(usize, Arc<str>), usize>,
-    /// How many of the list are to be published.
-    seen: usize,
+    /// How many rows they come to.
+    rows: usize,
 }
 
 impl StagedEvents {
@@ -53,12 +61,12 @@ impl StagedEvents {
         match self.places.entry((event.place.topic, Arc::clone(&event.key))) {
             Entry::Occupied(place) => {
                 let earlier = &mut self.list[*place.get()];
-                let unseen = earlier.unseen;
+                self.rows -= earlier.rows();
                 *earlier = follow(earlier, event);
-                self.seen += usize::from(unseen && !earlier.unseen);
+                self.rows += earlier.rows();
             }
             Entry::Vacant(place) => {
-                self.seen += usize::from(!event.unseen);
+                self.rows += event.rows();
                 place.insert(self.list.len());
                 self.list.push(event);
             }
@@ -78,14 +86,53 @@ impl StagedEvents {
         self.places.reserve(events);
     }
 
-    /// How many events are to be published.
+    /// How many rows they come to.
     pub(crate) fn len(&self) -> usize {
-        self.seen
+        self.rows
     }
 
-    /// The events to publish, in order.
+    /// The events that come to rows, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &StagedEvent> {
-        self.list.iter().filter(|event| !event.unseen)
+        self.list.iter().filter(|event| event.rows() > 0)
+    }
+
+    /// The events whose snapshots are still to be read.
+    pub(crate) fn deferred(&self) -> impl Iterator<Item = &StagedEvent> {
+        self.list.iter().filter(|event| event.is_deferred())
+    }
+
+    pub(crate) fn has_deferred(&self) -> bool {
+        self.deferred().next().is_some()
+    }
+
+    /// Whether the event of this key waits for its snapshot.
+    pub(crate) fn awaits(&self, place: Place, key: &str) -> bool {
+        self.places
+            .get(&(place.topic, Arc::from(key)))
+            .is_some_and(|at| self.list[*at].is_deferred())
+    }
+
+    /// Completes the event that waits for this snapshot.
+    pub(crate) fn fill(&mut self, read: StagedEvent) {
+        let Some(&at) = self.places.get(&(read.place.topic, Arc::clone(&read.key))) else { return };
+        let StagedEvent { visible, partition_key, data, .. } = read;
+        let event = &mut self.list[at];
+        (event.visible, event.partition_key, event.data) = (visible, partition_key, data);
+    }
+
+    /// Leaves out what still waits; how many of each name.
+    pub(crate) fn drop_deferred(
+        &mut self,
+        name: impl Fn(Place) -> String,
+    ) -> BTreeMap<String, usize> {
+        let mut dropped = BTreeMap::new();
+        for event in self.list.iter_mut().filter(|event| event.is_deferred()) {
+            *dropped.entry(name(event.place)).or_default() += 1;
+            self.rows -= event.rows();
+            event.shown = Shown::No;
+            self.rows += event.rows();
+        }
+        dropped
     }
 }
 
@@ -97,31 +144,31 @@ impl fmt::Debug for StagedEvents {
 }
 
 fn follow(earlier: &StagedEvent, later: StagedEvent) -> StagedEvent {
-    use EventKind::{Created, Destroyed, Updated};
-    if later.unseen {
-        return StagedEvent {
-            kind: earlier.kind,
-            unseen: earlier.unseen,
-            visible: earlier.visible,
-            ..later
-        };
-    }
-    if earlier.unseen {
-        return later;
-    }
-    let kind = match (earlier.kind, later.kind) {
-        (_, Created) | (Created, Updated) => Created,
-        (_, Destroyed) => Destroyed,
-        (Updated, Updated) => Updated,
-        (Destroyed, Updated) => {
-            if later.visible {
-                Created
-            } else {
-                Destroyed
-            }
+    let tombstone = later.tombstone || (earlier.tombstone && later.shown != Shown::Yes);
+    let followed = match (earlier.shown, later.shown) {
+        (_, Shown::No) => earlier.clone(),
+        (Shown::No, _) | (Shown::Unseen, Shown::Yes) => later,
+        (earlier_shown, Shown::Unseen) => {
+            let ended = [earlier.kind, later.kind].contains(&EventKind::Destroyed);
+            let kind = if ended { EventKind::Destroyed } else { earlier.kind };
+            StagedEvent { kind, shown: earlier_shown, visible: earlier.visible, ..later }
+        }
+        (Shown::Yes, Shown::Yes) => {
+            let kind = kind(earlier.kind, &later);
+            StagedEvent { kind, visible: earlier.visible || later.visible, ..later }
         }
     };
-    StagedEvent { kind, visible: earlier.visible || later.visible, ..later }
+    StagedEvent { tombstone, ..followed }
+}
+
+fn kind(earlier: EventKind, later: &StagedEvent) -> EventKind {
+    use EventKind::{Created, Destroyed, Updated};
+    match (earlier, later.kind) {
+        (_, Created) | (Created, Updated) => Created,
+        (Updated, Updated) => Updated,
+        (Destroyed, Updated) if later.visible => Created,
+        (_, Destroyed) | (Destroyed, Updated) => Destroyed,
+    }
 }
 
 #[cfg(test)]
@@ -129,7 +176,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::topology::Place;
 
     /// What an application does, with a few keys in two topics.
     #[derive(Clone, Debug)]
@@ -159,14 +205,20 @@ mod tests {
         StagedEvent {
             place: Place { topic, model: 0 },
             kind: kind.unwrap_or(EventKind::Updated),
-            unseen: kind.is_none(),
+            shown: if kind.is_some() { Shown::Yes } else { Shown::Unseen },
+            tombstone: false,
+            as_base: false,
             visible: visible && kind.is_some(),
             key: format!("Rental:{key}").into(),
             id_at: "Rental:".len(),
             partition_key: None,
             headers: None,
-            data: n.to_be_bytes().as_slice().into(),
+            data: Some(n.to_be_bytes().as_slice().into()),
         }
+    }
+
+    fn bytes(event: &StagedEvent) -> Vec<u8> {
+        event.data.as_deref().unwrap_or_default().to_vec()
     }
 
     /// As the producer does it: a stage per savepoint.
@@ -209,7 +261,7 @@ mod tests {
             .filter_map(|(topic, key)| {
                 let all: Vec<_> =
                     survivors.iter().filter(|e| e.place.topic == topic && &*e.key == key).collect();
-                let of_key: Vec<_> = all.iter().filter(|e| !e.unseen).collect();
+                let of_key: Vec<_> = all.iter().filter(|e| e.shown == Shown::Yes).collect();
                 of_key.first()?;
                 let word = of_key.iter().rposition(|e| e.kind != EventKind::Updated);
                 let kind = match word.map(|i| (of_key[i].kind, &of_key[i + 1..])) {
@@ -219,7 +271,7 @@ mod tests {
                     }
                     Some(_) => EventKind::Created,
                 };
-                let data = all.last().map(|e| e.data.to_vec()).unwrap_or_default();
+                let data = all.last().map(|e| bytes(e)).unwrap_or_default();
                 Some((topic, key.to_owned(), kind, data))
             })
             .collect()
@@ -232,7 +284,7 @@ mod tests {
             run(&steps, &mut 0, &mut stage, &mut survivors);
             let staged: Vec<_> = stage
                 .iter()
-                .map(|e| (e.place.topic, e.key.to_string(), e.kind, e.data.to_vec()))
+                .map(|e| (e.place.topic, e.key.to_string(), e.kind, bytes(e)))
                 .collect();
             prop_assert_eq!(stage.len(), staged.len());
             prop_assert_eq!(staged, expected(&survivors));
@@ -257,7 +309,50 @@ mod tests {
             stage.record(event(0, 1, Some(then), visible, 2));
             let [only] = stage.list.as_slice() else { panic!("one event") };
             assert_eq!(only.kind, expected, "{first} then {then}");
-            assert_eq!(*only.data, 2_u32.to_be_bytes());
+            assert_eq!(bytes(only), 2_u32.to_be_bytes());
         }
+    }
+
+    #[test]
+    fn a_tombstone_follows_the_event_of_its_key_and_a_later_event_takes_it_back() {
+        use EventKind::{Created, Destroyed};
+        let tombstone = || StagedEvent {
+            shown: Shown::No,
+            tombstone: true,
+            data: None,
+            ..event(0, 1, Some(Destroyed), false, 9)
+        };
+        let gone = || event(0, 1, Some(Destroyed), false, 1);
+        let back = || event(0, 1, Some(Created), true, 2);
+        let rows = |events: Vec<StagedEvent>| {
+            let mut stage = StagedEvents::default();
+            for event in events {
+                stage.record(event);
+            }
+            let only = stage.iter().next().cloned().unwrap();
+            (stage.len(), only.shown, only.kind, only.tombstone)
+        };
+        assert_eq!(rows(vec![tombstone()]), (1, Shown::No, Destroyed, true));
+        assert_eq!(rows(vec![gone(), tombstone()]), (2, Shown::Yes, Destroyed, true));
+        assert_eq!(rows(vec![tombstone(), gone()]), (1, Shown::Yes, Destroyed, false));
+        assert_eq!(rows(vec![gone(), tombstone(), back()]), (1, Shown::Yes, Created, false));
+        let unseen = event(0, 1, None, false, 3);
+        assert_eq!(rows(vec![gone(), tombstone(), unseen]), (2, Shown::Yes, Destroyed, true));
+    }
+
+    #[test]
+    fn the_end_under_a_bases_key_ends_what_the_own_key_has() {
+        let end = StagedEvent {
+            shown: Shown::Unseen,
+            ..event(0, 1, Some(EventKind::Destroyed), false, 2)
+        };
+        let mut stage = StagedEvents::default();
+        stage.record(end.clone());
+        assert_eq!(stage.len(), 0);
+        let mut stage = StagedEvents::default();
+        stage.record(event(0, 1, Some(EventKind::Created), true, 1));
+        stage.record(end);
+        assert_eq!(stage.list[0].kind, EventKind::Destroyed);
+        assert_eq!(bytes(&stage.list[0]), 2_u32.to_be_bytes());
     }
 }

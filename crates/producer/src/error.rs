@@ -25,6 +25,14 @@ pub enum Error {
         /// The model's name.
         model: String,
     },
+    /// A tombstone was to be staged for a key of no model of the topic.
+    #[error("topic `{topic}` is not declared, or publishes no model with such a key")]
+    KeyNotPublished {
+        /// The topic.
+        topic: String,
+        /// The key, for the program alone.
+        key: InstanceKey,
+    },
     /// The message would be larger than its topic takes.
     #[error("a message of model `{model}` has {size} bytes, topic `{topic}` takes {limit}")]
     TooLarge {
@@ -49,6 +57,15 @@ pub enum Error {
         /// Which attribute, and why.
         #[source]
         source: EncodeError,
+    },
+    /// A row that was read at commit does not fit the model's type.
+    #[error("a row of model `{model}` could not be read")]
+    Unreadable {
+        /// The model.
+        model: String,
+        /// Which column, and why.
+        #[source]
+        source: sqlx::Error,
     },
     /// The instance has no id, so it has no key.
     #[error("an instance of model `{model}` has an empty id")]
@@ -145,10 +162,16 @@ impl Error {
                 "declare it: `.topic(\"..\", |t| t.publish::<{}>())`",
                 model.rsplit("::").next().unwrap_or(model)
             )),
+            Self::KeyNotPublished { .. } => {
+                Some("give the full name of a declared topic, and a key `Model:id` of a model that it publishes".into())
+            }
             Self::TooLarge { .. } => Some(
                 "publish less of the model (`#[publishable(skip)]`), or raise `max_message_bytes` of the topic here, `message.max.bytes` of the relay and `max.message.bytes` of the topic in Kafka".into(),
             ),
             Self::Snapshot { source, .. } => source.remedy(),
+            Self::Unreadable { .. } => Some(
+                "read the cause: each field needs a column of its name in the table, or in the query given by `select`".into(),
+            ),
             Self::EmptyId { .. } => Some("pass the row as the database returned it (`returning *`)".into()),
             Self::KeyTooLong { .. } => Some("use a shorter primary key".into()),
             Self::Nul { .. } => Some("remove the NUL character".into()),
@@ -179,6 +202,7 @@ impl Error {
     pub fn key(&self) -> Option<&str> {
         match self {
             Self::TooLarge { key, .. }
+            | Self::KeyNotPublished { key, .. }
             | Self::Snapshot { key, .. }
             | Self::EmptyId { key, .. }
             | Self::KeyTooLong { key, .. }
@@ -187,6 +211,7 @@ impl Error {
             | Self::PartitionKeyNotInteger { key, .. } => Some(key.as_str()),
             Self::Topology { .. }
             | Self::ModelNotPublished { .. }
+            | Self::Unreadable { .. }
             | Self::TraceContext { .. }
             | Self::OtherDepth { .. }
             | Self::NoTransaction

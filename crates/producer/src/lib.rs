@@ -55,6 +55,9 @@
 //! | an instance, and know what happened | [`created`](OutboxTransaction::created), [`updated`](OutboxTransaction::updated), [`destroyed`](OutboxTransaction::destroyed) |
 //! | its states before and after | [`changed`](OutboxTransaction::changed): soft delete, restore and updates that changed nothing are told apart |
 //! | many instances | [`created_all`](OutboxTransaction::created_all) and its like |
+//! | an id | [`created_by_id`](OutboxTransaction::created_by_id), [`updated_by_id`](OutboxTransaction::updated_by_id): read at commit |
+//! | a part of an aggregate, or a model that others observe | the same calls: roots and dependants follow, as the topology declares ([`with`](TopicBuilder::with), [`observe`](TopicBuilder::observe)) |
+//! | a key that compaction is to forget | [`tombstone`](OutboxTransaction::tombstone) |
 //! | changes that nobody is to hear of | [`suppressed`](OutboxTransaction::suppressed) |
 //! | a transaction of your own | [`Outbox::begin_on`] or [`Outbox::stage`] |
 //!
@@ -65,9 +68,14 @@
 mod bulk;
 mod coalesce;
 mod depth;
+mod derived;
+mod draft;
 mod error;
+mod instance;
 mod instance_key;
 mod outbox;
+mod read;
+mod settle;
 mod stage;
 mod staged;
 mod suppressed;
@@ -78,16 +86,17 @@ mod transition;
 mod wake_up;
 mod write;
 
-pub use dionysus_core::{AttributeInfo, Publishable};
+pub use dionysus_core::{AttributeInfo, HasPart, LinkInfo, Part, PartInfo, Publishable};
 
 pub use error::Error;
 pub use instance_key::InstanceKey;
 pub use outbox::{Outbox, OutboxOptions};
+pub use read::Readable;
 pub use stage::Stage;
 pub use suppressed::Suppressed;
 pub use topology::{
-    Mistake, NamespaceBuilder, PublishedModel, PublishedTopic, TopicBuilder, Topology,
-    TopologyBuilder,
+    Mistake, NamespaceBuilder, Path, PathThrough, PublishedModel, PublishedTopic, TopicBuilder,
+    Topology, TopologyBuilder,
 };
 pub use trace_context::TraceContext;
 pub use transaction::OutboxTransaction;

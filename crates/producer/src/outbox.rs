@@ -49,6 +49,7 @@ struct Inner {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct OutboxOptions {
+    enabled: bool,
     notify: bool,
     panic_on_dropped_stage: bool,
     trace_source: Option<TraceSource>,
@@ -56,7 +57,7 @@ pub struct OutboxOptions {
 
 impl Default for OutboxOptions {
     fn default() -> Self {
-        Self { notify: true, panic_on_dropped_stage: false, trace_source: None }
+        Self { enabled: true, notify: true, panic_on_dropped_stage: false, trace_source: None }
     }
 }
 
@@ -64,6 +65,13 @@ impl OutboxOptions {
     /// The defaults.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Whether anything is enqueued at all. Off, each staging call returns at once, as in a suppressed scope: for a one-off import, or a process
+    /// that must not publish. Default: on.
+    pub fn enabled(mut self, on: bool) -> Self {
+        self.enabled = on;
+        self
     }
 
     /// Whether relays in other processes are notified after commits. It takes a connection of the pool for one statement, at
@@ -109,6 +117,10 @@ impl OutboxOptions {
 
     pub(crate) fn trace_source(&self) -> Option<&TraceSource> {
         self.trace_source.as_ref()
+    }
+
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.enabled
     }
 
     pub(crate) fn panics_on_dropped_stage(&self) -> bool {

@@ -6,9 +6,12 @@ use sqlx::PgConnection;
 
 use crate::coalesce::StagedEvents;
 use crate::depth::depth;
-use crate::staged::Draft;
+use crate::derived::Derived;
+use crate::draft::Draft;
+use crate::read::Readable;
+use crate::settle::settle;
+use crate::topology::Topology;
 use crate::trace_context::Tracing;
-use crate::transition::Transition;
 use crate::write::write;
 use crate::{Error, Outbox, Publishable};
 
@@ -25,11 +28,35 @@ use crate::{Error, Outbox, Publishable};
 #[must_use = "events are only published if the stage is written"]
 pub struct Stage {
     outbox: Outbox,
-    events: StagedEvents,
+    staged: Staged,
     when_dropped: WhenDropped,
     pub(crate) tracing: Tracing,
-    /// How many scopes that enqueue nothing are open.
+    /// How many scopes that enqueue nothing are open; one more if the outbox is off.
     pub(crate) suppressions: usize,
+}
+
+/// What a stage holds.
+#[derive(Debug, Default)]
+pub(crate) struct Staged {
+    pub(crate) events: StagedEvents,
+    pub(crate) derived: Derived,
+}
+
+impl Staged {
+    /// Reads what was left for the end of the transaction, and writes the rows. Says how many.
+    pub(crate) async fn write(
+        mut self,
+        topology: &Topology,
+        conn: &mut PgConnection,
+    ) -> Result<usize, Error> {
+        settle(topology, &mut self.events, self.derived, conn).await?;
+        write(topology, &self.events, conn).await?;
+        Ok(self.events.len())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.events.len() == 0 && self.derived.is_empty()
+    }
 }
 
 /// What becomes of the changes when a stage is dropped with events in it.
@@ -43,12 +70,13 @@ pub(crate) enum WhenDropped {
 
 impl Stage {
     pub(crate) fn new(outbox: Outbox, when_dropped: WhenDropped) -> Self {
+        let suppressions = usize::from(!outbox.options().is_enabled());
         Self {
             outbox,
-            events: StagedEvents::default(),
+            staged: Staged::default(),
             when_dropped,
             tracing: Tracing::default(),
-            suppressions: 0,
+            suppressions,
         }
     }
 
@@ -56,7 +84,7 @@ impl Stage {
     pub(crate) fn nested(&self) -> Self {
         Self {
             outbox: self.outbox.clone(),
-            events: StagedEvents::default(),
+            staged: Staged::default(),
             when_dropped: self.when_dropped,
             tracing: self.tracing.clone(),
             suppressions: self.suppressions,
@@ -68,7 +96,7 @@ impl Stage {
     /// # Errors
     /// As there, but for [`Error::OtherDepth`].
     pub fn created<M: Publishable + 'static>(&mut self, instance: &M) -> Result<(), Error> {
-        self.draft(|draft| draft.add(Transition::Created, instance))
+        self.draft(|draft| draft.created(instance))
     }
 
     /// Stages `updated` of an instance; see [`OutboxTransaction::updated`](crate::OutboxTransaction::updated).
@@ -76,7 +104,7 @@ impl Stage {
     /// # Errors
     /// As there, but for [`Error::OtherDepth`].
     pub fn updated<M: Publishable + 'static>(&mut self, instance: &M) -> Result<(), Error> {
-        self.draft(|draft| draft.add(Transition::Updated, instance))
+        self.draft(|draft| draft.updated(instance))
     }
 
     /// Stages `destroyed` of an instance; see [`OutboxTransaction::destroyed`](crate::OutboxTransaction::destroyed).
@@ -84,7 +112,7 @@ impl Stage {
     /// # Errors
     /// As there, but for [`Error::OtherDepth`].
     pub fn destroyed<M: Publishable + 'static>(&mut self, instance: &M) -> Result<(), Error> {
-        self.draft(|draft| draft.add(Transition::destruction(instance), instance))
+        self.draft(|draft| draft.destroyed(instance))
     }
 
     /// Stages what two states of an instance come to; see [`OutboxTransaction::changed`](crate::OutboxTransaction::changed).
@@ -99,17 +127,57 @@ impl Stage {
         self.draft(|draft| draft.changed(before, after))
     }
 
-    /// How many rows the stage will write.
+    /// Stages `created` of an instance by its id; see [`OutboxTransaction::created_by_id`](crate::OutboxTransaction::created_by_id).
+    ///
+    /// # Errors
+    /// As there, but for [`Error::OtherDepth`].
+    #[expect(clippy::needless_pass_by_value, reason = "`updated_by_id::<M>(1)` reads best")]
+    pub fn created_by_id<M: Readable>(&mut self, id: impl ToString) -> Result<(), Error> {
+        self.draft(|draft| draft.created_by_id::<M>(&id.to_string()))
+    }
+
+    /// Stages `updated` of an instance by its id; see [`OutboxTransaction::updated_by_id`](crate::OutboxTransaction::updated_by_id).
+    ///
+    /// # Errors
+    /// As there, but for [`Error::OtherDepth`].
+    #[expect(clippy::needless_pass_by_value, reason = "`updated_by_id::<M>(1)` reads best")]
+    pub fn updated_by_id<M: Readable>(&mut self, id: impl ToString) -> Result<(), Error> {
+        self.draft(|draft| draft.updated_by_id::<M>(&id.to_string()))
+    }
+
+    /// Stages a tombstone; see [`OutboxTransaction::tombstone`](crate::OutboxTransaction::tombstone).
+    ///
+    /// # Errors
+    /// As there, but for [`Error::OtherDepth`].
+    pub fn tombstone<M: Publishable + 'static>(&mut self, instance: &M) -> Result<(), Error> {
+        self.draft(|draft| draft.tombstone(instance))
+    }
+
+    /// Stages a tombstone of a key; see [`OutboxTransaction::tombstone_of_key`](crate::OutboxTransaction::tombstone_of_key).
+    ///
+    /// # Errors
+    /// As there, but for [`Error::OtherDepth`].
+    pub fn tombstone_of_key(
+        &mut self,
+        topic: &str,
+        key: &str,
+        partition_key: Option<&str>,
+    ) -> Result<(), Error> {
+        self.draft(|draft| draft.tombstone_of_key(topic, key, partition_key))
+    }
+
+    /// How many rows are known to be written. Roots and dependants that are read at the end come on top.
     pub fn len(&self) -> usize {
-        self.events.len()
+        self.staged.events.len()
     }
 
     /// Whether nothing is staged.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.staged.is_empty()
     }
 
-    /// Writes the events inside the connection's transaction, in one statement (one for each 64 MiB); without events, none.
+    /// Writes the events inside the connection's transaction, in one statement (one for each 64 MiB); without events, none. Aggregates, dependants and
+    /// instances staged by id are locked and read before.
     ///
     /// After your commit call [`Outbox::wake_up`], or the rows wait for the relay's next poll.
     ///
@@ -120,11 +188,12 @@ impl Stage {
     /// # Cancel safety
     /// Not cancel safe: the connection is left amid a statement.
     pub async fn write(mut self, conn: &mut PgConnection) -> Result<(), Error> {
-        let events = self.take();
+        let staged = self.take();
         if depth(conn) == 0 {
             return Err(Error::NoTransaction);
         }
-        write(self.outbox.topology(), &events, conn).await
+        staged.write(self.outbox.topology(), conn).await?;
+        Ok(())
     }
 
     /// Forgets the events, because their changes are rolled back.
@@ -143,11 +212,12 @@ impl Stage {
         let headers = self.tracing.headers(self.outbox.options());
         let mut draft = Draft::new(self.outbox.topology(), headers);
         call(&mut draft)?;
-        let events = draft.into_events();
-        self.events.reserve(events.len());
+        let (events, derived) = draft.into_parts();
+        self.staged.events.reserve(events.len());
         for event in events {
-            self.events.record(event);
+            self.staged.events.record(event);
         }
+        self.staged.derived.absorb(derived);
         Ok(())
     }
 
@@ -156,12 +226,13 @@ impl Stage {
     }
 
     /// Hands the events over: the stage is then settled.
-    pub(crate) fn take(&mut self) -> StagedEvents {
-        mem::take(&mut self.events)
+    pub(crate) fn take(&mut self) -> Staged {
+        mem::take(&mut self.staged)
     }
 
-    pub(crate) fn absorb(&mut self, later: StagedEvents) {
-        self.events.absorb(later);
+    pub(crate) fn absorb(&mut self, later: Staged) {
+        self.staged.events.absorb(later.events);
+        self.staged.derived.absorb(later.derived);
     }
 }
 

@@ -17,8 +17,8 @@ use sqlx::postgres::PgTransaction;
 use sqlx::{Connection as _, PgConnection};
 
 use crate::depth::{depth, unwind};
+use crate::read::Readable;
 use crate::stage::{Stage, WhenDropped};
-use crate::write::write;
 use crate::{Error, Outbox, Publishable};
 
 /// A transaction, or a savepoint in one, whose changes are published when it commits.
@@ -31,6 +31,12 @@ use crate::{Error, Outbox, Publishable};
 ///
 /// Raw `savepoint`, `rollback to`, `commit` statements are not supported: events can't follow them. sqlx's own nested
 /// transactions (`tx.begin()`) may change things, but what they change can only be staged after they ended.
+///
+/// # Aggregates and observers
+/// A model with parts ([`TopicBuilder::with`](crate::TopicBuilder::with)) is read when the transaction commits, with all its parts, under a lock on its row; so is whoever observes a
+/// model that changed. State changes of a part or an observed model as those of any other: what follows from them is found out. They need READ COMMITTED, Postgres's
+/// default, and are refused above it. A transaction that changes a part and then waits for the root can meet one that does it the other way round: lock the
+/// root first where both happen, or try again after a deadlock (40P01).
 ///
 /// # Examples
 /// ```no_run
@@ -158,7 +164,66 @@ impl<'c> OutboxTransaction<'c> {
         self.staging()?.changed(before, after)
     }
 
-    /// How many rows are staged at this depth: one for each topic and key.
+    /// Stages `created` of an instance that you know by its id: it is read at commit, under its lock, so that the snapshot is that of the end of the
+    /// transaction.
+    ///
+    /// # Errors
+    /// [`Error::ModelNotPublished`], [`Error::EmptyId`], [`Error::KeyTooLong`], [`Error::Nul`] or [`Error::OtherDepth`]; the transaction can go on. What else is refused, is
+    /// refused by [`commit`](Self::commit).
+    pub fn created_by_id<M: Readable>(&mut self, id: impl ToString) -> Result<(), Error> {
+        self.staging()?.created_by_id::<M>(id)
+    }
+
+    /// Stages `updated` of an instance that you know by its id, which is read at commit, under its lock. No statement of this transaction needs to have
+    /// locked it. A part publishes its root, an observed instance its dependants, as if all their attributes had changed.
+    ///
+    /// # Errors
+    /// As for [`created_by_id`](Self::created_by_id).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # mod app {
+    /// # #[derive(sqlx::FromRow, dionysus_derive::Publishable)]
+    /// # #[publishable(crate = "dionysus_core", model = "Rental", table = "rentals")]
+    /// # pub struct Rental { pub id: i64, pub account_id: i64 }
+    /// # }
+    /// # use app::Rental;
+    /// # async fn raise(outbox: dionysus_producer::Outbox) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut tx = outbox.begin().await?;
+    /// sqlx::query("update rentals set price = price * 1.1 where id = 1").execute(&mut *tx).await?;
+    /// tx.updated_by_id::<Rental>(1)?;
+    /// tx.commit().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn updated_by_id<M: Readable>(&mut self, id: impl ToString) -> Result<(), Error> {
+        self.staging()?.updated_by_id::<M>(id)
+    }
+
+    /// Stages a tombstone of the instance's key: a message without value, after which compaction forgets the key. It follows whatever event the
+    /// transaction has for the instance. A topic writes them by itself with [`tombstones`](crate::TopicBuilder::tombstones).
+    ///
+    /// # Errors
+    /// As for [`created`](Self::created).
+    pub fn tombstone<M: Publishable + 'static>(&mut self, instance: &M) -> Result<(), Error> {
+        self.staging()?.tombstone(instance)
+    }
+
+    /// Stages a tombstone of a key `Model:id` in one topic, for an instance that nobody has any more, or one whose partition key has changed: the tombstone goes
+    /// where `partition_key` says, and without one where the key says.
+    ///
+    /// # Errors
+    /// [`Error::KeyNotPublished`], [`Error::EmptyId`], [`Error::KeyTooLong`], [`Error::Nul`] or [`Error::OtherDepth`]; the transaction can go on.
+    pub fn tombstone_of_key(
+        &mut self,
+        topic: &str,
+        key: &str,
+        partition_key: Option<&str>,
+    ) -> Result<(), Error> {
+        self.staging()?.tombstone_of_key(topic, key, partition_key)
+    }
+
+    /// How many rows are staged at this depth: one for each topic and key. Roots and dependants that are found at commit come on top.
     pub fn staged(&self) -> usize {
         self.stage.len()
     }
@@ -210,17 +275,18 @@ impl<'c> OutboxTransaction<'c> {
         })
     }
 
-    /// Writes the events in one statement (one for each 64 MiB), commits, and wakes the relays. A savepoint hands its events to its parent instead.
+    /// Reads aggregates, dependants and instances staged by id, writes the events in one statement (one for each 64 MiB), commits, and wakes the relays. A
+    /// savepoint hands its events to its parent instead.
     ///
     /// # Errors
-    /// [`Error::Postgres`] or [`Error::Transaction`]. All is rolled back, with one exception: if the connection is lost while
+    /// [`Error::Postgres`] or [`Error::Transaction`]; for what is read only now also the refusals of [`created`](Self::created) and [`Error::Unreadable`]. All is rolled back, with one exception: if the connection is lost while
     /// the commit is under way, nobody knows its outcome; change and events have the same one.
     /// [`Error::OtherDepth`] if a nested transaction of sqlx was left open; all is rolled back then too.
     ///
     /// # Cancel safety
     /// Not cancel safe: dropped before the commit is sent, all is rolled back; after that, the outcome is unknown to the caller.
     pub async fn commit(mut self) -> Result<(), Error> {
-        let events = self.stage.take();
+        let staged = self.stage.take();
         if let Err(refusal) = self.at_own_depth() {
             unwind(&mut self.tx, self.depth).await?;
             self.rollback().await?;
@@ -229,13 +295,13 @@ impl<'c> OutboxTransaction<'c> {
         let Self { mut tx, stage, depth, parent } = self;
         if let Some(parent) = parent {
             tx.commit().await.map_err(Error::during("releasing a savepoint"))?;
-            parent.absorb(events);
+            parent.absorb(staged);
             return Ok(());
         }
         let outbox = stage.outbox();
-        write(outbox.topology(), &events, &mut tx).await?;
+        let rows = staged.write(outbox.topology(), &mut tx).await?;
         tx.commit().await.map_err(Error::during("committing the transaction"))?;
-        if depth == 1 && events.len() > 0 {
+        if depth == 1 && rows > 0 {
             outbox.wake_up();
         }
         Ok(())

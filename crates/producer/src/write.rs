@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::Error;
 use crate::coalesce::StagedEvents;
-use crate::staged::StagedEvent;
+use crate::staged::{Shown, StagedEvent};
 use crate::topology::Topology;
 
 /// Bytes of snapshots in one statement, so that a stage of any size needs this much twice and no more: once encoded, once in the
@@ -33,7 +33,7 @@ pub(crate) async fn write(
 fn prefix(events: &[&StagedEvent], bytes_max: usize) -> usize {
     let mut bytes = 0;
     let fit = events.iter().take_while(|event| {
-        bytes += event.data.len();
+        bytes += event.data.as_ref().map_or(0, |data| data.len());
         bytes <= bytes_max
     });
     fit.count().max(1)
@@ -47,33 +47,45 @@ async fn append(
     // All messages in one buffer; `ends` says where each ends.
     let (mut messages, mut ends) = (Vec::new(), Vec::with_capacity(events.len()));
     for event in events {
-        let (_, model) = topology.at(event.place);
-        model.write_message(event.kind, &event.data, &mut messages);
+        if let (Shown::Yes, Some(data)) = (event.shown, &event.data) {
+            let (_, model) = topology.at(event.place);
+            model.write_message(event.kind, event.as_base, data, &mut messages);
+        }
         ends.push(messages.len());
     }
+    let mut rows: Vec<NewRow<'_>> = Vec::with_capacity(events.len());
     let mut start = 0;
-    let rows: Vec<NewRow<'_>> = events
-        .iter()
-        .zip(ends)
-        .map(|(event, end)| {
-            let payload = &messages[start..end];
-            start = end;
-            let (topic, model) = topology.at(event.place);
-            NewRow {
-                event_id: Uuid::now_v7(),
-                topic: topic.name().as_str(),
-                key: &event.key,
-                partition_key: event.partition_key.as_deref(),
-                event: model.event_name(event.kind),
-                model: model.name().as_str(),
-                model_id: event.id(),
-                payload,
-                headers: event.headers.as_deref(),
-            }
-        })
-        .collect();
+    for (event, end) in events.iter().zip(ends) {
+        if end > start {
+            rows.push(row(topology, event, Some(&messages[start..end])));
+        }
+        if event.tombstone {
+            rows.push(row(topology, event, None));
+        }
+        start = end;
+    }
     outbox::append(conn, &rows).await?;
     Ok(())
+}
+
+/// Without a payload, a tombstone.
+fn row<'a>(
+    topology: &'a Topology,
+    event: &'a StagedEvent,
+    payload: Option<&'a [u8]>,
+) -> NewRow<'a> {
+    let (topic, model) = topology.at(event.place);
+    NewRow {
+        event_id: Uuid::now_v7(),
+        topic: topic.name().as_str(),
+        key: &event.key,
+        partition_key: event.partition_key.as_deref(),
+        event: model.event_name(event.kind),
+        model: model.name_of(event.as_base).as_str(),
+        model_id: event.id(),
+        payload,
+        headers: event.headers.as_deref(),
+    }
 }
 
 #[cfg(test)]
@@ -88,13 +100,15 @@ mod tests {
         let event = StagedEvent {
             place: Place { topic: 0, model: 0 },
             kind: EventKind::Created,
-            unseen: false,
+            shown: Shown::Yes,
+            tombstone: false,
+            as_base: false,
             visible: true,
             key: "Rental:1".into(),
             id_at: 7,
             partition_key: None,
             headers: None,
-            data: [0_u8; 10].as_slice().into(),
+            data: Some([0_u8; 10].as_slice().into()),
         };
         let events = [&event; 5];
         for (bytes_max, fit) in [(0, 1), (9, 1), (10, 1), (29, 2), (30, 3), (1_000, 5)] {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use dionysus_service::{Config, DatabaseConfig, Faults, KafkaConfig, LogConfig, duration};
+use dionysus_service::{
+    Config, DatabaseConfig, Faults, HttpConfig, KafkaConfig, LogConfig, duration,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::RelayOptions;
@@ -18,6 +20,8 @@ pub struct RelayConfig {
     pub kafka: KafkaConfig,
     /// Where log lines go.
     pub log: LogConfig,
+    /// Who may ask how it is.
+    pub http: HttpConfig,
     /// The relay itself.
     pub relay: RelaySection,
 }
@@ -103,6 +107,7 @@ impl Config for RelayConfig {
         self.database.check(faults);
         self.kafka.check(faults);
         self.log.check(faults);
+        self.http.check(faults);
         if let Err(error) = self.options().validate() {
             for fault in error.faults {
                 let (field, problem) = fault.split_once(": ").unwrap_or(("", &fault));

@@ -17,6 +17,9 @@ pub enum Error {
     /// Kafka refused at the start: unreachable, a property that is ours.
     #[error(transparent)]
     Kafka(#[from] dionysus_kafka::Error),
+    /// A row that a trigger wrote has no message. A relay does not end with it: it stops the row's lane.
+    #[error(transparent)]
+    Capture(#[from] dionysus_core::CaptureError),
 }
 
 impl Error {
@@ -26,6 +29,7 @@ impl Error {
             Self::Options(error) => error.remedy(),
             Self::Postgres(error) => error.remedy(),
             Self::Kafka(error) => error.remedy(),
+            Self::Capture(error) => error.remedy(),
         }
     }
 }

@@ -10,7 +10,9 @@ use dionysus_core::{Cursor, GENESIS_SUFFIX, Snapshot};
 use dionysus_postgres::lanes::Claimed;
 use tokio::time::Instant;
 
+use crate::error::Chain;
 use crate::in_flight::Settled;
+use crate::observe::LaneMeters;
 
 /// The wait before a blocked lane is tried again: doubles up to the second bound.
 const BLOCKED_FIRST: Duration = Duration::from_millis(500);
@@ -64,6 +66,11 @@ pub(crate) struct Lane {
     pub(crate) handed_seq: i64,
     windows: VecDeque<HandedWindow>,
     backoff: Duration,
+    /// Why it was blocked last; forgotten when something is acknowledged.
+    pub(crate) cause: Option<String>,
+    pub(crate) meters: LaneMeters,
+    /// Rows of the acknowledged prefix that are counted already.
+    counted: u64,
 }
 
 /// A window of which rows were handed over.
@@ -79,6 +86,7 @@ struct HandedWindow {
 
 impl Lane {
     pub(crate) fn new(claimed: Claimed, slots: usize, valid_from: u64) -> Self {
+        let meters = LaneMeters::new(&claimed.topic);
         let twin = claimed.genesis_replica.then(|| format!("{}{GENESIS_SUFFIX}", claimed.topic));
         Self {
             topic: claimed.topic,
@@ -100,6 +108,9 @@ impl Lane {
             handed_seq: Cursor::WINDOW_START,
             windows: VecDeque::new(),
             backoff: BLOCKED_FIRST,
+            cause: None,
+            meters,
+            counted: 0,
         }
     }
 
@@ -136,6 +147,9 @@ impl Lane {
             self.acknowledged = settled.messages;
             self.unstored = true;
             self.backoff = BLOCKED_FIRST;
+            self.cause = None;
+            self.meters.published.increment(settled.rows - self.counted);
+            self.counted = settled.rows;
         }
         while let Some(window) = self.windows.front() {
             if window.end.is_some_and(|end| settled.messages >= end) {
@@ -162,13 +176,20 @@ impl Lane {
         self.slots = slots;
         self.handed = 0;
         self.acknowledged = 0;
+        self.counted = 0;
         self.reading = false;
         self.round = 0;
         self.valid_from = next_request;
     }
 
     /// Stops for a while because of a cause of this topic; reads under way are void.
-    pub(crate) fn block(&mut self, now: Instant, next_request: u64) -> Duration {
+    pub(crate) fn block(
+        &mut self,
+        now: Instant,
+        next_request: u64,
+        cause: &dyn std::error::Error,
+    ) -> Duration {
+        self.cause = Some(Chain(cause).to_string());
         let wait = self.backoff;
         self.state = State::Blocked { until: now + wait };
         self.reading = false;
@@ -181,6 +202,7 @@ impl Lane {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fmt;
 
     fn lane() -> Lane {
         Lane::new(
@@ -196,7 +218,7 @@ mod tests {
     }
 
     fn settled(messages: u64, seq: i64) -> Settled {
-        Settled { messages, seq, waiting: 0 }
+        Settled { messages, rows: messages, seq, waiting: 0 }
     }
 
     #[test]
@@ -245,10 +267,10 @@ mod tests {
     #[test]
     fn blocking_waits_longer_each_time_up_to_a_bound() {
         let mut lane = lane();
-        let waits: Vec<_> = (0..9).map(|_| lane.block(Instant::now(), 1)).collect();
+        let waits: Vec<_> = (0..9).map(|_| lane.block(Instant::now(), 1, &fmt::Error)).collect();
         assert_eq!(waits[0], BLOCKED_FIRST);
         assert_eq!(waits[8], BLOCKED_MAX);
         lane.settle(settled(1, 1));
-        assert_eq!(lane.block(Instant::now(), 1), BLOCKED_FIRST);
+        assert_eq!(lane.block(Instant::now(), 1, &fmt::Error), BLOCKED_FIRST);
     }
 }

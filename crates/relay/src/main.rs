@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use dionysus_relay::{Error, Relay, RelayConfig};
 use dionysus_service::{
-    Common, EXIT_CODES, Exit, Report, Secret, connect, init_tracing, load_config, shutdown_token,
+    Common, EXIT_CODES, Exit, HealthCheck, HttpServer, Report, Secret, connect, init_tracing_as,
+    load_config, shutdown_token,
 };
 
 /// Moves committed rows of the outbox to Kafka: in order per key, at least once.
@@ -31,6 +32,11 @@ struct Arguments {
     /// How often to look for rows when nobody wakes the relay, such as 2s
     #[arg(long, value_name = "DURATION")]
     poll_interval: Option<String>,
+    /// Serve /livez, /readyz and /metrics there, such as 127.0.0.1:9464 [default: no endpoint]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    #[command(flatten)]
+    health: HealthCheck,
 }
 
 fn main() -> ExitCode {
@@ -45,9 +51,14 @@ fn run(arguments: &Arguments) -> Result<(), Report> {
         .set("kafka.brokers", arguments.brokers.as_ref())
         .set("relay.name", arguments.name.as_ref())
         .set("relay.lease_ttl", arguments.lease_ttl.as_ref())
-        .set("relay.poll_interval", arguments.poll_interval.as_ref());
+        .set("relay.poll_interval", arguments.poll_interval.as_ref())
+        .set("http.listen", arguments.listen.as_ref());
     let config: RelayConfig = load_config(arguments.common.config.as_deref(), &overrides)?;
-    init_tracing(&config.log)?;
+    if let Some(answer) = arguments.health.run(&config.http) {
+        return answer;
+    }
+    // Dropped behind the runtime: sends the last traces.
+    let _traces = init_tracing_as("outbox-relay", &config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -58,12 +69,16 @@ fn run(arguments: &Arguments) -> Result<(), Report> {
 async fn serve(config: &RelayConfig) -> Result<(), Report> {
     let stop = shutdown_token()
         .map_err(|error| Report::new(Exit::Failure, "signals can't be heard").caused_by(error))?;
+    let http = HttpServer::start(&config.http).await?;
     // Says at once and in full why the database does not let us in.
     connect(&config.database, "outbox-relay").await?.close().await;
     let url = Secret::expose(&config.database.url)
         .parse()
         .map_err(|_| Report::new(Exit::Config, "database.url is no Postgres URL"))?;
     let relay = Relay::new(url, &config.kafka.brokers, config.options()).map_err(report)?;
+    if http.is_open() {
+        http.watch(relay.health(config.http.limits()));
+    }
     relay.run(stop).await.map_err(report)
 }
 

@@ -1,9 +1,12 @@
 //! A row as a Kafka message: the gem's bytes as value, everything we add in headers.
+//!
+//! The bytes of most rows were made when they were enqueued and go on as they are. A row that a trigger wrote holds texts, of which the bytes
+//! are made here, once for the topic and its twin; a row with neither is a tombstone, whose value is null.
 
 use std::fmt::Write as _;
 
 use chrono::{DateTime, Timelike, Utc};
-use dionysus_core::headers;
+use dionysus_core::{CaptureError, encode_captured, headers};
 use dionysus_kafka::{OutgoingMessage, PublishError};
 use dionysus_postgres::Error;
 use dionysus_postgres::window::OutboxRow;
@@ -16,12 +19,16 @@ pub(crate) struct Renderer {
     snapshot_time: String,
     /// The second that `snapshot_time` shows already; rows come in order of time, mostly.
     second: i64,
+    /// The message of a captured row, and which row's it is.
+    captured: Vec<u8>,
+    captured_seq: Option<i64>,
 }
 
 /// Why a row could not be handed over.
 #[derive(Debug)]
 pub(crate) enum HandOverError {
     Row(Error),
+    Capture(CaptureError),
     Publish(PublishError),
 }
 
@@ -34,6 +41,7 @@ impl Renderer {
         publish: impl FnOnce(&OutgoingMessage<'_>) -> Result<(), PublishError>,
     ) -> Result<(), HandOverError> {
         let at = HandOverError::Row;
+        let is_captured = self.encode_captured(row)?;
         self.version.clear();
         self.event_id.clear();
         // Writing to a String can't fail.
@@ -54,14 +62,31 @@ impl Renderer {
             }
             _ => &ours,
         };
+        let payload = match is_captured {
+            true => Some(self.captured.as_slice()),
+            false => row.payload().map_err(at)?,
+        };
         publish(&OutgoingMessage {
             topic,
             partition_key: row.partition_key().map_err(at)?,
             key: row.key().map_err(at)?.as_bytes(),
-            payload: Some(row.payload().map_err(at)?),
+            payload,
             headers,
         })
         .map_err(HandOverError::Publish)
+    }
+
+    /// Whether the row is a captured one; its message is then made. The next topic of the same row finds it there.
+    fn encode_captured(&mut self, row: &OutboxRow) -> Result<bool, HandOverError> {
+        let Some(capture) = row.capture().map_err(HandOverError::Row)? else {
+            return Ok(false);
+        };
+        if self.captured_seq != Some(row.seq()) {
+            self.captured_seq = None;
+            encode_captured(capture, &mut self.captured).map_err(HandOverError::Capture)?;
+            self.captured_seq = Some(row.seq());
+        }
+        Ok(true)
     }
 
     /// RFC 3339 with microseconds; the part up to the second is kept while the second lasts.

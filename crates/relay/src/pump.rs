@@ -20,6 +20,7 @@ use crate::in_flight::InFlight;
 use crate::lane::Lane;
 use crate::membership::Membership;
 use crate::message::Renderer;
+use crate::observe::Observer;
 use crate::reader::{Reader, Response};
 use crate::topics::Opener;
 use crate::{Error, LeaseClock, RelayOptions, RelaySignals};
@@ -55,6 +56,7 @@ pub(crate) struct Session {
     pub(crate) rows: Arc<Notify>,
     pub(crate) opener: Opener,
     pub(crate) signals: RelaySignals,
+    pub(crate) observer: Arc<Observer>,
     /// Never but in the test of the crash test.
     pub(crate) keeps_cursors: bool,
 }
@@ -145,6 +147,10 @@ impl Pump {
                 self.checkpoint().await?;
             }
             self.release_drained().await?;
+            if self.session.observer.turn() {
+                self.settle_lanes();
+                self.session.observer.show(&self.lanes, &self.in_flight, self.stopping);
+            }
             if self.stopping && self.lanes.is_empty() {
                 self.leave().await;
                 return Ok(Ending::Stopped);

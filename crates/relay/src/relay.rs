@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use dionysus_kafka::{Admin, ClientConfig};
 use dionysus_postgres::{partitions, relays, schema};
+use dionysus_service::HealthLimits;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::sync::{Notify, watch};
@@ -15,6 +16,7 @@ use uuid::Uuid;
 
 use crate::error::Chain;
 use crate::membership::{Heart, Membership};
+use crate::observe::{self, Observer, RelayHealth};
 use crate::pump::{Ending, Pump, Session};
 use crate::topics::Opener;
 use crate::wake_up::{self, Bells};
@@ -29,6 +31,9 @@ const REJOIN: Duration = Duration::from_millis(500);
 /// How often missing partitions are looked for; days are made several ahead, so an hour is soon enough, and a failure is mended within ten minutes.
 const MAINTENANCE: Duration = Duration::from_mins(10);
 
+/// How often to look whether a newer program has migrated the schema; each session looks as well when it begins.
+const SCHEMA_WATCH: Duration = Duration::from_secs(10);
+
 /// Moves rows of the outbox to Kafka until told to stop. Many may run; they share the lanes.
 #[derive(Debug)]
 pub struct Relay {
@@ -37,11 +42,13 @@ pub struct Relay {
     options: Arc<RelayOptions>,
     signals: RelaySignals,
     bells: Bells,
+    observer: Arc<Observer>,
     keeps_cursors: bool,
 }
 
 impl Relay {
-    /// Checks the options; no I/O. `brokers` is a list of `host:port`, separated by commas.
+    /// Checks the options; no I/O. `brokers` is a list of `host:port`, separated by commas. A recorder of the `metrics` facade, if you want one,
+    /// must be installed before.
     ///
     /// # Errors
     /// [`Error::Options`] with all faults at once.
@@ -63,6 +70,7 @@ impl Relay {
             options: Arc::new(options),
             signals,
             bells,
+            observer: Arc::new(Observer::new()),
             keeps_cursors: false,
         })
     }
@@ -81,6 +89,12 @@ impl Relay {
         self.signals.clone()
     }
 
+    /// A view of its health; take it before [`run`](Self::run). While somebody has one, a bounded statement looks every few seconds (a third of
+    /// `unready_after`, at most 10 s) for what waits.
+    pub fn health(&self, limits: HealthLimits) -> RelayHealth {
+        RelayHealth::new(Arc::clone(&self.observer), limits)
+    }
+
     /// Rings when rows were committed in this very process: an embedded relay then needs no LISTEN and no poll to be fast.
     pub fn wake_up(&self) -> Arc<Notify> {
         Arc::clone(&self.bells.rows)
@@ -90,7 +104,8 @@ impl Relay {
     /// out) is retried for ever, with bounded waits, and logged.
     ///
     /// # Errors
-    /// Only at the start: Postgres or Kafka can't be reached, or the schema does not fit.
+    /// At the start: Postgres or Kafka can't be reached. At any time: the schema does not fit, because a newer program has migrated it in a way that
+    /// breaks this one; the lanes are then handed over first.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing: the lease runs out and the next owner repeats what was not stored.
@@ -104,13 +119,54 @@ impl Relay {
             services.spawn(wake_up::listen(pool.clone(), self.bells.clone()));
         }
         services.spawn(maintain(pool.clone(), self.options.partitions_ahead));
+        services.spawn(observe::look(pool.clone(), Arc::clone(&self.observer)));
         tracing::info!(name = self.options.name, "relay started");
+        let ending = self.until_stopped_or_migrated(&pool, &admin, &stop).await;
+        services.shutdown().await;
+        tracing::info!(name = self.options.name, "relay stopped");
+        ending
+    }
+
+    /// A migration that breaks this program stops it as a signal would, and is then the error.
+    async fn until_stopped_or_migrated(
+        &self,
+        pool: &PgPool,
+        admin: &Arc<Admin>,
+        stop: &CancellationToken,
+    ) -> Result<(), Error> {
+        let stop = stop.child_token();
+        let mut sessions = Box::pin(self.sessions(pool, admin, &stop));
+        tokio::select! {
+            ending = &mut sessions => ending,
+            misfit = schema::misfit(pool, SCHEMA_WATCH) => {
+                tracing::error!(error = %Chain(&misfit), "the schema was migrated, stopping");
+                stop.cancel();
+                sessions.await?;
+                Err(misfit.into())
+            }
+        }
+    }
+
+    /// One session after the other.
+    async fn sessions(
+        &self,
+        pool: &PgPool,
+        admin: &Arc<Admin>,
+        stop: &CancellationToken,
+    ) -> Result<(), Error> {
         while !stop.is_cancelled() {
-            match self.session(&pool, &admin, &stop).await {
+            let ending = self.session(pool, admin, stop).await;
+            self.observer.leased(false);
+            match ending {
                 Ok(Ending::Stopped) => break,
-                Ok(Ending::LeaseLost) => tracing::warn!("lease lost, joining again"),
+                Ok(Ending::LeaseLost) => {
+                    tracing::warn!("lease lost, joining again");
+                    self.observer.lease_lost();
+                }
+                Err(Error::Postgres(error)) if error.is_schema() => return Err(error.into()),
                 Err(error) => {
                     tracing::error!(error = %Chain(&error), "session failed, joining again");
+                    self.observer.trouble(Chain(&error));
                 }
             }
             tokio::select! {
@@ -118,8 +174,6 @@ impl Relay {
                 () = stop.cancelled() => {}
             }
         }
-        services.shutdown().await;
-        tracing::info!(name = self.options.name, "relay stopped");
         Ok(())
     }
 
@@ -143,11 +197,14 @@ impl Relay {
         admin: &Arc<Admin>,
         stop: &CancellationToken,
     ) -> Result<Ending, Error> {
+        self.observer.turn();
+        schema::check(pool).await?;
         let id = Uuid::new_v4();
         let clock = Arc::new(LeaseClock::default());
         let sent = LeaseClock::now_ms();
         relays::join(pool, id, &self.options.name, self.options.lease_ttl).await?;
         clock.extend(sent, self.options.lease_ttl);
+        self.observer.leased(true);
         let (membership, around) = watch::channel(Membership::Joined);
         let heart = Heart {
             pool: pool.clone(),
@@ -171,6 +228,7 @@ impl Relay {
             rows: Arc::clone(&self.bells.rows),
             opener: Opener { admin: Arc::clone(admin), options: Arc::clone(&self.options) },
             signals: self.signals.clone(),
+            observer: Arc::clone(&self.observer),
             keeps_cursors: self.keeps_cursors,
         };
         let ending = Pump::start(session).await?.run(stop).await;

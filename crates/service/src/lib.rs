@@ -1,4 +1,4 @@
-//! What every Dionysus binary does first and last: configuration, logs, signals, error reports, exit codes.
+//! What every Dionysus binary does first and last: configuration, logs, health, metrics, traces, signals, error reports, exit codes.
 //!
 //! A `main` reads like this:
 //!
@@ -30,24 +30,38 @@
 //!     Ok(())
 //! }
 //! ```
+//!
+//! Features: `http` (default), the endpoint for health and metrics; `tls` (default), TLS to Postgres; `otel`, traces by OTLP.
 
 mod args;
 mod config;
 mod database;
 pub mod duration;
 mod fault;
+mod health;
+#[cfg(feature = "http")]
+mod http;
 mod kafka;
+#[cfg(feature = "http")]
+mod metrics;
+mod probe;
 mod report;
 mod secret;
 mod shutdown;
+mod traces;
 mod tracing_setup;
 
 pub use args::Common;
 pub use config::{Config, Overrides, load_config};
 pub use database::{DatabaseConfig, connect};
 pub use fault::{ConfigError, Fault, Faults};
+pub use health::{Health, HealthLimits, HttpConfig, Verdict};
+#[cfg(feature = "http")]
+pub use http::HttpServer;
 pub use kafka::KafkaConfig;
+pub use probe::HealthCheck;
 pub use report::{EXIT_CODES, Exit, Report, exit};
 pub use secret::Secret;
 pub use shutdown::shutdown_token;
-pub use tracing_setup::{LogConfig, LogFormat, init_tracing};
+pub use traces::{TRACES, Traces, link};
+pub use tracing_setup::{LogConfig, LogFormat, init_tracing, init_tracing_as};

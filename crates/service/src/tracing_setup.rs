@@ -3,10 +3,13 @@
 use std::io::{IsTerminal as _, stderr};
 
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, fmt};
 
-use crate::{Exit, Faults, Report};
+use crate::traces::Layered;
+use crate::{Exit, Faults, Report, Traces};
 
 /// Logs: section `[log]`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -53,15 +56,37 @@ impl LogConfig {
 /// # Errors
 /// A report with [`Exit::Config`] for a bad filter, [`Exit::Failure`] if logs go somewhere already.
 pub fn init_tracing(config: &LogConfig) -> Result<(), Report> {
+    init(config, None)
+}
+
+/// As [`init_tracing`], and sends traces by OTLP where the standard variables ask for it (see [`Traces`]); `service` is the program's
+/// name in them unless `OTEL_SERVICE_NAME` gives another. Keep what is returned to the end: dropping it sends what waits, for
+/// at most five seconds, so drop it where blocking is allowed.
+///
+/// # Errors
+/// As [`init_tracing`], and [`Exit::Config`] for variables that make no exporter.
+pub fn init_tracing_as(service: &'static str, config: &LogConfig) -> Result<Traces, Report> {
+    let (traces, layer) = Traces::of_environment(service)?;
+    init(config, layer)?;
+    traces.say_if_missing();
+    Ok(traces)
+}
+
+fn init(config: &LogConfig, traces: Option<Layered>) -> Result<(), Report> {
     let filter = EnvFilter::try_new(&config.filter).map_err(|error| {
         Report::new(Exit::Config, "the log filter is not valid").caused_by(error)
     })?;
-    let builder = fmt().with_env_filter(filter).with_writer(stderr);
-    let done = match config.format {
-        LogFormat::Text => builder.with_ansi(stderr().is_terminal()).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    let lines = fmt::layer().with_writer(stderr);
+    let lines = match config.format {
+        LogFormat::Text => lines.with_ansi(stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    done.map_err(|error| Report::new(Exit::Failure, format!("logs cannot be set up: {error}")))
+    // Each with a filter of its own: traces do not depend on what is logged.
+    tracing_subscriber::registry()
+        .with(traces)
+        .with(lines.with_filter(filter))
+        .try_init()
+        .map_err(|error| Report::new(Exit::Failure, format!("logs cannot be set up: {error}")))
 }
 
 #[cfg(test)]

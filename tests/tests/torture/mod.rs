@@ -11,9 +11,10 @@ use anyhow::{Result, ensure};
 use dionysus::Outbox;
 use dionysus_e2e::{
     History, Process, RelayProcess, Seed, alone, broker_is_embedded, committed, connect, drained,
-    figure, migrated_database, now_ms, read_log,
+    figure, now_ms, read_log,
 };
 use dionysus_embedded::testing;
+use dionysus_testing::TestDatabase;
 use rand::Rng as _;
 use rand::rngs::StdRng;
 use tokio::task::JoinSet;
@@ -32,7 +33,7 @@ const KILLS: u32 = 5;
 async fn nothing_is_lost_or_inverted_while_the_relay_is_killed_again_and_again() -> Result<()> {
     let _turn = alone().await;
     let seed = Seed::of_run();
-    let database = migrated_database().await?;
+    let database = TestDatabase::new().await;
     create_tables(&database.pool).await?;
     let brokers = testing::brokers().await;
     let namespace = testing::topic("v3");

@@ -3,23 +3,21 @@
 use std::collections::HashMap;
 
 use anyhow::{Result, ensure};
-use dionysus_e2e::{
-    ConsumerProcess, LogRecord, MigratedDatabase, Process, ReplicaOf, eventually, figure,
-    migrated_database,
-};
+use dionysus_e2e::{ConsumerProcess, LogRecord, Process, ReplicaOf, eventually, figure};
+use dionysus_testing::TestDatabase;
 use sqlx::{PgPool, query_as};
 
 use crate::models::{ATTRIBUTES, MODELS, TABLES, create_replicas, replica, source};
 
 /// The other side: a database of its own, and the process that fills it.
 pub(crate) struct Replicas {
-    database: MigratedDatabase,
+    database: TestDatabase,
     consumer: ConsumerProcess,
 }
 
 impl Replicas {
     pub(crate) async fn create(brokers: &str, namespace: &str) -> Result<Self> {
-        let database = migrated_database().await?;
+        let database = TestDatabase::new().await;
         create_replicas(&database.pool).await?;
         let topics = TABLES.map(|table| format!("{namespace}_{table}"));
         let replicas: Vec<_> = topics

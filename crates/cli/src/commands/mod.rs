@@ -1,13 +1,15 @@
 //! The commands, one module each.
 
+mod capture;
 mod completion;
+mod contract;
 mod migrate;
 mod status;
 mod topics;
 
 use dionysus_service::Report;
 
-use crate::args::{Args, Command, MigrateCommand, Topics};
+use crate::args::{Args, Capture, Command, MigrateCommand, TopicsCommand};
 use crate::settings::Settings;
 
 pub(crate) async fn run(args: Args) -> Result<(), Report> {
@@ -19,8 +21,13 @@ pub(crate) async fn run(args: Args) -> Result<(), Report> {
             None if migrate.dry_run => migrate::dry_run(&settings()?).await,
             None => migrate::run(&settings()?).await,
         },
-        Command::Topics(Topics::List { json }) => topics::list(&settings()?, *json).await,
-        Command::Topics(Topics::Create(wanted)) => topics::create(&settings()?, wanted).await,
+        Command::Topics(topics) => match &topics.what {
+            None => contract::print(&settings()?, &topics.contract).await,
+            Some(TopicsCommand::List { json }) => topics::list(&settings()?, *json).await,
+            Some(TopicsCommand::Create(wanted)) => topics::create(&settings()?, wanted).await,
+            Some(TopicsCommand::Diff(wanted)) => contract::diff(settings, wanted).await,
+        },
+        Command::Capture(Capture::Sql(wanted)) => capture::sql(&settings()?, wanted).await,
         Command::Status { json } => status::run(&settings()?, *json).await,
     }
 }

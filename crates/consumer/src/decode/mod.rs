@@ -104,6 +104,23 @@ mod tests {
     }
 
     #[test]
+    fn data_may_be_one_object_or_nothing() {
+        for (data, records) in [
+            (r#","data":[{"id":1,"name":"a"},{"id":2}]"#, 2),
+            (r#","data":{"id":1,"name":"a"}"#, 1),
+            (r#","data":[]"#, 0),
+            (r#","data":null"#, 0),
+            ("", 0),
+        ] {
+            let event = format!(r#"{{"event":"rental_created","model_name":"Rental"{data}}}"#);
+            let record = record(Some(&format!(r#"{{"message":[{event}]}}"#)), &[]);
+            let message = decode(&record).unwrap();
+            assert_eq!(message.events.len(), 1, "{data}");
+            assert_eq!(message.events[0].records.len(), records, "{data}");
+        }
+    }
+
+    #[test]
     fn every_other_shape_is_malformed() {
         for payload in [
             "{",

@@ -1,9 +1,8 @@
 //! Which Rust types can be attributes, and how each is written.
 
+mod containers;
+
 use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::rc::Rc;
-use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeZone};
 use serde_json::Value;
@@ -11,6 +10,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{JsonWriter, document};
+use crate::Schema;
 
 /// A type whose values can be attributes of a snapshot.
 ///
@@ -21,13 +21,17 @@ use super::{JsonWriter, document};
 /// For a type of your own write one value with the method that fits its column:
 ///
 /// ```
-/// use dionysus_core::{Attribute, JsonWriter};
+/// use dionysus_core::{Attribute, JsonWriter, Schema};
 ///
 /// enum Mood { Sad, Happy }
 ///
 /// impl Attribute for Mood {
 ///     fn write(&self, out: &mut JsonWriter) {
 ///         out.string(match self { Mood::Sad => "sad", Mood::Happy => "happy" });
+///     }
+///
+///     fn schema() -> Schema {
+///         Schema::labels(["sad", "happy"])
 ///     }
 /// }
 ///
@@ -37,11 +41,15 @@ use super::{JsonWriter, document};
 ///     fn write(&self, out: &mut JsonWriter) {
 ///         out.decimal(&format!("{}.{:02}", self.cents / 100, self.cents % 100));
 ///     }
+///
+///     fn schema() -> Schema {
+///         Schema::decimal()
+///     }
 /// }
 /// ```
 ///
 /// # Contract
-/// `write` writes exactly one JSON value, the same one each time it is called on the same value.
+/// `write` writes exactly one JSON value, the same one each time it is called on the same value, and one that `schema` allows.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an attribute of a snapshot",
     label = "has no form on the wire",
@@ -64,6 +72,11 @@ pub trait Attribute {
             _ => Some(json),
         }
     }
+
+    /// What `write` writes, as consumers are told; without it, any JSON value.
+    fn schema() -> Schema {
+        Schema::any()
+    }
 }
 
 macro_rules! integers {
@@ -75,6 +88,12 @@ macro_rules! integers {
 
             fn text(&self) -> Option<String> {
                 Some(self.to_string())
+            }
+
+            fn schema() -> Schema {
+                let format = if Self::MIN == 0 { "uint" } else { "int" };
+                let format = format!("{format}{}", Self::BITS);
+                Schema::integer().format(&format).between(Self::MIN, Self::MAX)
             }
         })+
     };
@@ -93,6 +112,10 @@ macro_rules! wide_integers {
             fn text(&self) -> Option<String> {
                 Some(self.to_string())
             }
+
+            fn schema() -> Schema {
+                Schema::integer()
+            }
         })+
     };
 }
@@ -103,17 +126,29 @@ impl Attribute for f64 {
     fn write(&self, out: &mut JsonWriter) {
         out.double(*self);
     }
+
+    fn schema() -> Schema {
+        Schema::number().format("double").nullable()
+    }
 }
 
 impl Attribute for f32 {
     fn write(&self, out: &mut JsonWriter) {
         out.real(*self);
     }
+
+    fn schema() -> Schema {
+        Schema::number().format("float").nullable()
+    }
 }
 
 impl Attribute for bool {
     fn write(&self, out: &mut JsonWriter) {
         out.boolean(*self);
+    }
+
+    fn schema() -> Schema {
+        Schema::boolean()
     }
 }
 
@@ -125,6 +160,10 @@ impl Attribute for str {
     fn text(&self) -> Option<String> {
         Some(self.into())
     }
+
+    fn schema() -> Schema {
+        Schema::string()
+    }
 }
 
 impl Attribute for String {
@@ -134,6 +173,10 @@ impl Attribute for String {
 
     fn text(&self) -> Option<String> {
         Some(self.clone())
+    }
+
+    fn schema() -> Schema {
+        Schema::string()
     }
 }
 
@@ -145,6 +188,10 @@ impl Attribute for Cow<'_, str> {
     fn text(&self) -> Option<String> {
         Some(self.as_ref().into())
     }
+
+    fn schema() -> Schema {
+        Schema::string()
+    }
 }
 
 impl Attribute for Uuid {
@@ -155,12 +202,20 @@ impl Attribute for Uuid {
     fn text(&self) -> Option<String> {
         Some(self.to_string())
     }
+
+    fn schema() -> Schema {
+        Schema::uuid()
+    }
 }
 
 /// In UTC, whatever zone the value is in.
 impl<Tz: TimeZone> Attribute for DateTime<Tz> {
     fn write(&self, out: &mut JsonWriter) {
         out.timestamp(self.naive_utc());
+    }
+
+    fn schema() -> Schema {
+        Schema::timestamp()
     }
 }
 
@@ -169,17 +224,29 @@ impl Attribute for NaiveDateTime {
     fn write(&self, out: &mut JsonWriter) {
         out.timestamp(*self);
     }
+
+    fn schema() -> Schema {
+        Schema::timestamp()
+    }
 }
 
 impl Attribute for NaiveDate {
     fn write(&self, out: &mut JsonWriter) {
         out.date(*self);
     }
+
+    fn schema() -> Schema {
+        Schema::date()
+    }
 }
 
 impl Attribute for NaiveTime {
     fn write(&self, out: &mut JsonWriter) {
         out.time(*self);
+    }
+
+    fn schema() -> Schema {
+        Schema::time()
     }
 }
 
@@ -196,72 +263,11 @@ impl Attribute for RawValue {
     }
 }
 
-impl<T: Attribute> Attribute for Option<T> {
-    fn write(&self, out: &mut JsonWriter) {
-        match self {
-            Some(value) => value.write(out),
-            None => out.null(),
-        }
-    }
-
-    fn text(&self) -> Option<String> {
-        self.as_ref()?.text()
-    }
-}
-
-impl<T: Attribute> Attribute for [T] {
-    fn write(&self, out: &mut JsonWriter) {
-        out.begin_array();
-        for value in self {
-            out.element();
-            value.write(out);
-        }
-        out.end_array();
-    }
-}
-
-impl<T: Attribute> Attribute for Vec<T> {
-    fn write(&self, out: &mut JsonWriter) {
-        self.as_slice().write(out);
-    }
-}
-
-/// A `bytea`: its text, when it is UTF-8.
-impl Attribute for Vec<u8> {
-    fn write(&self, out: &mut JsonWriter) {
-        out.bytes(self);
-    }
-}
-
-impl<T: Attribute> Attribute for BTreeMap<String, T> {
-    fn write(&self, out: &mut JsonWriter) {
-        out.begin_object();
-        for (name, value) in self {
-            out.key(name);
-            value.write(out);
-        }
-        out.end_object();
-    }
-}
-
-macro_rules! pointers {
-    ($($pointer:ty),+) => {
-        $(impl<T: Attribute + ?Sized> Attribute for $pointer {
-            fn write(&self, out: &mut JsonWriter) {
-                T::write(self, out);
-            }
-
-            fn text(&self) -> Option<String> {
-                T::text(self)
-            }
-        })+
-    };
-}
-
-pointers!(&T, Box<T>, Arc<T>, Rc<T>);
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
     use chrono::{FixedOffset, Utc};
 
     use super::*;

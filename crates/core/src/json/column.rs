@@ -6,6 +6,7 @@ use std::ops::Bound;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Timelike};
 
 use super::{JsonWriter, time};
+use crate::schema::DATE_PATTERN;
 
 /// A twelfth of 365.2425 days: `ActiveSupport`'s month.
 const MONTH_SECONDS: i128 = 2_629_746;
@@ -109,6 +110,11 @@ pub trait RangeBound {
 
     /// The bound as Ruby's text.
     fn bound_text(&self) -> String;
+
+    /// A regular expression (of ECMA 262) that all such texts match.
+    fn bound_pattern() -> String {
+        ".*".into()
+    }
 }
 
 macro_rules! integer_bounds {
@@ -116,6 +122,10 @@ macro_rules! integer_bounds {
         $(impl RangeBound for $integer {
             fn bound_text(&self) -> String {
                 self.to_string()
+            }
+
+            fn bound_pattern() -> String {
+                "-?[0-9]+".into()
             }
         })+
     };
@@ -129,6 +139,10 @@ impl RangeBound for NaiveDate {
         time::write_day(&mut day, *self);
         String::from_utf8_lossy(&day).into_owned()
     }
+
+    fn bound_pattern() -> String {
+        DATE_PATTERN.into()
+    }
 }
 
 /// Taken as UTC, in whole seconds.
@@ -139,6 +153,10 @@ impl RangeBound for NaiveDateTime {
         let (day, clock) = (self.date().bound_text(), self.time());
         format!("{day} {:02}:{:02}:{:02} UTC", clock.hour(), clock.minute(), clock.second())
     }
+
+    fn bound_pattern() -> String {
+        format!("{DATE_PATTERN} [0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}} UTC")
+    }
 }
 
 impl<Tz: TimeZone> RangeBound for DateTime<Tz> {
@@ -146,6 +164,10 @@ impl<Tz: TimeZone> RangeBound for DateTime<Tz> {
 
     fn bound_text(&self) -> String {
         self.naive_utc().bound_text()
+    }
+
+    fn bound_pattern() -> String {
+        NaiveDateTime::bound_pattern()
     }
 }
 

@@ -10,7 +10,15 @@ pub struct EncodeError {
     pub reason: &'static str,
 }
 
+/// Why a part that nobody loaded can't be written.
+pub(crate) const PART_NOT_LOADED: &str = "its parts were not loaded";
+
 impl EncodeError {
+    /// Whether it is only that a part was not loaded: the rest of the snapshot is sound.
+    pub fn is_unloaded_part(&self) -> bool {
+        self.reason == PART_NOT_LOADED
+    }
+
     /// What to do about it.
     pub fn remedy(&self) -> Option<String> {
         Some("correct the value, or give its field `#[publishable(skip)]`".into())

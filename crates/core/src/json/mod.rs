@@ -30,4 +30,5 @@ pub use column::RangeBound;
 pub use error::EncodeError;
 pub use writer::JsonWriter;
 
+pub(crate) use error::PART_NOT_LOADED;
 pub(crate) use number::{decimal, is_integer};

@@ -49,7 +49,17 @@ impl JsonWriter {
         }
     }
 
-    /// For text in which nothing can leave a fault.
+    /// A writer that appends to what was written elsewhere.
+    pub(crate) const fn appending_to(out: Vec<u8>) -> Self {
+        Self { out, fault: None }
+    }
+
+    /// The first fault so far.
+    pub(crate) const fn fault(&self) -> Option<&EncodeError> {
+        self.fault.as_ref()
+    }
+
+    /// For text in which nothing can leave a fault, or whose faults were looked at.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.out
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::{Attribute, JsonWriter};
+use crate::{Attribute, JsonWriter, Schema, SchemaOf};
 
 /// A link of a model.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -17,6 +17,10 @@ pub struct LinkInfo {
     pub kind: LinkKind,
     /// The column with the id of the linked instance; `None` when the link is computed, read from a part, or to many.
     pub column: Option<&'static str>,
+    /// The column with the model of a polymorphic link; `None` for other links, and when the model is computed.
+    pub type_column: Option<&'static str>,
+    /// What it is written as.
+    pub schema: SchemaOf,
 }
 
 /// What a link holds.
@@ -76,11 +80,20 @@ impl<T: LinkId + ?Sized> LinkId for Rc<T> {}
 pub trait ToOne {
     /// Writes the id, an object with type and id, or null.
     fn write_link(&self, out: &mut JsonWriter);
+
+    /// What `write_link` writes, as consumers are told; without it, any JSON value.
+    fn link_schema() -> Schema {
+        Schema::any()
+    }
 }
 
 impl<T: LinkId> ToOne for T {
     fn write_link(&self, out: &mut JsonWriter) {
         self.write(out);
+    }
+
+    fn link_schema() -> Schema {
+        T::schema()
     }
 }
 
@@ -90,6 +103,10 @@ impl<T: ToOne> ToOne for Option<T> {
             Some(link) => link.write_link(out),
             None => out.null(),
         }
+    }
+
+    fn link_schema() -> Schema {
+        T::link_schema().nullable()
     }
 }
 
@@ -102,6 +119,11 @@ impl<T: ToOne> ToOne for Option<T> {
 pub trait ToMany {
     /// Writes the ids as an array.
     fn write_links(&self, out: &mut JsonWriter);
+
+    /// What `write_links` writes, as consumers are told; without it, any JSON value.
+    fn links_schema() -> Schema {
+        Schema::any()
+    }
 }
 
 impl<T: LinkId> ToMany for [T] {
@@ -113,17 +135,29 @@ impl<T: LinkId> ToMany for [T] {
         }
         out.end_array();
     }
+
+    fn links_schema() -> Schema {
+        Schema::list(T::schema())
+    }
 }
 
 impl<T: LinkId> ToMany for Vec<T> {
     fn write_links(&self, out: &mut JsonWriter) {
         self.as_slice().write_links(out);
     }
+
+    fn links_schema() -> Schema {
+        Schema::list(T::schema())
+    }
 }
 
 impl<T: LinkId, const N: usize> ToMany for [T; N] {
     fn write_links(&self, out: &mut JsonWriter) {
         self.as_slice().write_links(out);
+    }
+
+    fn links_schema() -> Schema {
+        Schema::list(T::schema())
     }
 }
 
@@ -145,6 +179,10 @@ impl<T: Attribute, I: ToOne> ToOne for Polymorphic<T, I> {
         out.key("id");
         self.id.write_link(out);
         out.end_object();
+    }
+
+    fn link_schema() -> Schema {
+        Schema::object([("type", T::schema()), ("id", I::link_schema())])
     }
 }
 

@@ -4,7 +4,8 @@
 //! and writing it is refused: an empty list on the wire always means that there are none.
 
 use super::{AttributeInfo, Publishable};
-use crate::JsonWriter;
+use crate::json::PART_NOT_LOADED;
+use crate::{JsonWriter, Schema, SchemaOf};
 
 /// A part of a model.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -21,6 +22,8 @@ pub struct PartInfo {
     pub to_many: bool,
     /// How a part is found.
     pub key: PartKey,
+    /// What it is written as: a list of the part's snapshots, or one or null.
+    pub schema: SchemaOf,
 }
 
 /// Which column ties a part to its root.
@@ -96,6 +99,18 @@ pub trait PartField {
 
     /// Sets what was loaded.
     fn attach(&mut self, loaded: Vec<Self::Model>);
+
+    /// What `write_parts` writes.
+    fn parts_schema() -> Schema {
+        let snapshot = Schema::snapshot_of::<Self::Model>(&[]);
+        if Self::TO_MANY { Schema::list(snapshot) } else { snapshot.nullable() }
+    }
+
+    /// What `write_ids` writes.
+    fn ids_schema() -> Schema {
+        let id = Self::Model::id_schema();
+        if Self::TO_MANY { Schema::list(id) } else { id.nullable() }
+    }
 }
 
 impl<T: Publishable> PartField for Vec<T> {
@@ -147,8 +162,6 @@ impl<T: Publishable> PartField for Option<T> {
     }
 }
 
-const NOT_LOADED: &str = "its parts were not loaded";
-
 impl<F: PartField + Default> PartField for Part<F> {
     type Model = F::Model;
     const TO_MANY: bool = F::TO_MANY;
@@ -156,14 +169,14 @@ impl<F: PartField + Default> PartField for Part<F> {
     fn write_parts(&self, out: &mut JsonWriter) {
         match self {
             Self::Loaded(parts) => parts.write_parts(out),
-            Self::NotLoaded => out.refuse(NOT_LOADED),
+            Self::NotLoaded => out.refuse(PART_NOT_LOADED),
         }
     }
 
     fn write_ids(&self, out: &mut JsonWriter) {
         match self {
             Self::Loaded(parts) => parts.write_ids(out),
-            Self::NotLoaded => out.refuse(NOT_LOADED),
+            Self::NotLoaded => out.refuse(PART_NOT_LOADED),
         }
     }
 
@@ -206,8 +219,13 @@ mod tests {
     fn constants_compare_strings_and_columns() {
         assert!(is_same("", "") && is_same("ab", "ab"));
         assert!(!is_same("ab", "a") && !is_same("a", "ab") && !is_same("ab", "ac"));
-        let attribute =
-            AttributeInfo { name: "x", column: "booking_id", type_name: "i64", hidden: true };
+        let attribute = AttributeInfo {
+            name: "x",
+            column: "booking_id",
+            type_name: "i64",
+            hidden: true,
+            schema: SchemaOf(Schema::any),
+        };
         assert!(has_column(&[attribute], "booking_id"));
         assert!(!has_column(&[attribute], "x") && !has_column(&[], "x"));
     }

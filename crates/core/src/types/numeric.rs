@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::json::{RangeBound, decimal, is_integer};
-use crate::{Attribute, JsonWriter, LinkId};
+use crate::schema::DECIMAL_PATTERN;
+use crate::{Attribute, JsonWriter, LinkId, Schema};
 
 /// A `numeric`: any number of digits, NaN or infinite. On the wire a string with at least one fractional digit, `"10.5"`, `"100.0"`.
 ///
@@ -102,6 +103,10 @@ impl Attribute for Numeric {
     fn write(&self, out: &mut JsonWriter) {
         out.decimal(&self.0);
     }
+
+    fn schema() -> Schema {
+        Schema::decimal().nullable()
+    }
 }
 
 impl Attribute for WholeNumeric {
@@ -112,6 +117,10 @@ impl Attribute for WholeNumeric {
             out.integer_text(&self.0);
         }
     }
+
+    fn schema() -> Schema {
+        Schema::integer().nullable()
+    }
 }
 
 impl LinkId for WholeNumeric {}
@@ -120,6 +129,10 @@ impl RangeBound for Numeric {
     fn bound_text(&self) -> String {
         decimal(&self.0).unwrap_or_else(|| self.0.clone())
     }
+
+    fn bound_pattern() -> String {
+        format!("{DECIMAL_PATTERN}|NaN|-?Infinity")
+    }
 }
 
 #[cfg(feature = "rust_decimal")]
@@ -127,12 +140,20 @@ impl Attribute for rust_decimal::Decimal {
     fn write(&self, out: &mut JsonWriter) {
         out.decimal(&self.to_string());
     }
+
+    fn schema() -> Schema {
+        Schema::decimal()
+    }
 }
 
 #[cfg(feature = "bigdecimal")]
 impl Attribute for bigdecimal::BigDecimal {
     fn write(&self, out: &mut JsonWriter) {
         out.decimal(&self.to_plain_string());
+    }
+
+    fn schema() -> Schema {
+        Schema::decimal()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::{Attribute, JsonWriter};
+use crate::{Attribute, JsonWriter, Schema};
 
 /// A date or time that may be infinite. Both infinities are null on the wire, as in the gem.
 ///
@@ -34,7 +34,15 @@ impl<T: Attribute> Attribute for OrInfinity<T> {
             Self::NegativeInfinity | Self::Infinity => out.null(),
         }
     }
+
+    fn schema() -> Schema {
+        T::schema().nullable()
+    }
 }
+
+/// Of IPv4, or of IPv6 whose last 32 bits may be written as one of IPv4.
+const ADDRESS_PATTERN: &str =
+    r"[0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9a-f:]+(:[0-9]{1,3}(\.[0-9]{1,3}){3})?";
 
 /// An `inet` or `cidr`. On the wire the masked address without its prefix: `192.168.0.1/24` is `"192.168.0.0"`.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -49,6 +57,10 @@ impl Attribute for Network {
     fn write(&self, out: &mut JsonWriter) {
         out.network(self.address, self.prefix);
     }
+
+    fn schema() -> Schema {
+        Schema::string().pattern(ADDRESS_PATTERN)
+    }
 }
 
 /// A `macaddr`: `"08:00:2b:01:02:03"`.
@@ -60,6 +72,10 @@ impl Attribute for MacAddress {
         let pairs: Vec<String> = self.0.iter().map(|byte| format!("{byte:02x}")).collect();
         out.string(&pairs.join(":"));
     }
+
+    fn schema() -> Schema {
+        Schema::string().pattern("[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+    }
 }
 
 /// A `bit(n)` or `varbit`, as its digits: `"0101"`.
@@ -70,6 +86,10 @@ impl Attribute for Bits {
     fn write(&self, out: &mut JsonWriter) {
         out.string(&self.0);
     }
+
+    fn schema() -> Schema {
+        Schema::string().pattern("[01]*")
+    }
 }
 
 /// An `xml` document, as its text.
@@ -79,6 +99,10 @@ pub struct Xml(pub String);
 impl Attribute for Xml {
     fn write(&self, out: &mut JsonWriter) {
         out.string(&self.0);
+    }
+
+    fn schema() -> Schema {
+        Schema::string().with("contentMediaType", "application/xml".into())
     }
 }
 

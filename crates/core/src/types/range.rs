@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use super::RangeBound;
-use crate::{Attribute, JsonWriter};
+use crate::{Attribute, JsonWriter, Schema};
 
 /// A range column, such as `int4range`. On the wire Ruby's text, `"1...5"`; an empty range is null. A lower bound that is excluded is refused, as
 /// in the gem; Postgres turns it into an included one where values are discrete.
@@ -23,6 +23,12 @@ impl<T: RangeBound> Attribute for Range<T> {
             Self::Empty => out.null(),
             Self::Between(lower, upper) => out.range(lower.as_ref(), upper.as_ref()),
         }
+    }
+
+    fn schema() -> Schema {
+        let bound = T::bound_pattern();
+        let pattern = format!(r"({bound}|-Infinity)?\.\.\.?({bound}|Infinity)?");
+        Schema::string().pattern(&pattern).nullable()
     }
 }
 

@@ -9,7 +9,7 @@ use sqlx::postgres::{PgHasArrayType, PgTypeInfo, PgValueFormat, PgValueRef};
 use sqlx::{Decode, Postgres, Type};
 
 use super::{Bits, MacAddress, Network, Numeric, OrInfinity, Range, RangeBound, WholeNumeric, Xml};
-use crate::{Attribute, JsonWriter};
+use crate::{Attribute, JsonWriter, Schema};
 
 const XML: Oid = Oid(142);
 const XML_ARRAY: Oid = Oid(143);
@@ -261,6 +261,10 @@ impl Attribute for PgInterval {
     fn write(&self, out: &mut JsonWriter) {
         out.interval(self.months, self.days, self.microseconds);
     }
+
+    fn schema() -> Schema {
+        Schema::integer()
+    }
 }
 
 /// With two digits after the point, as in most locales.
@@ -270,23 +274,42 @@ impl Attribute for PgMoney {
         let cents = self.0.unsigned_abs();
         out.decimal(&format!("{sign}{}.{:02}", cents / 100, cents % 100));
     }
+
+    fn schema() -> Schema {
+        Schema::decimal()
+    }
 }
 
 impl Attribute for PgPoint {
     fn write(&self, out: &mut JsonWriter) {
         out.point(self.x, self.y);
     }
+
+    fn schema() -> Schema {
+        Schema::object([("x", f64::schema()), ("y", f64::schema())])
+    }
 }
+
+const TIME_WITH_ZONE_PATTERN: &str =
+    r"[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?[+-][0-9]{2}(:[0-9]{2}){0,2}";
 
 impl Attribute for PgTimeTz<NaiveTime, FixedOffset> {
     fn write(&self, out: &mut JsonWriter) {
         out.time_with_zone(self.time, self.offset.local_minus_utc());
+    }
+
+    fn schema() -> Schema {
+        Schema::string().pattern(TIME_WITH_ZONE_PATTERN)
     }
 }
 
 impl<T: Attribute> Attribute for sqlx::types::Json<T> {
     fn write(&self, out: &mut JsonWriter) {
         self.0.write(out);
+    }
+
+    fn schema() -> Schema {
+        T::schema()
     }
 }
 

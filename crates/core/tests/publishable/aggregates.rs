@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use dionysus_core::EventKind::{Created, Updated};
 use dionysus_core::{
-    HasPart, JsonWriter, LinkInfo, LinkKind, Part, PartInfo, PartKey, Polymorphic, Publishable,
+    Attribute, HasPart, JsonWriter, LinkInfo, LinkKind, Part, PartInfo, PartKey, Polymorphic,
+    Publishable, Schema, SchemaOf,
 };
 use dionysus_derive::Publishable;
 use uuid::Uuid;
@@ -15,7 +16,7 @@ const LINKS: &str = include_str!("../../../../tests/golden/02c-links-and-overrid
 
 #[derive(Clone, Publishable)]
 #[publishable(table = "bookings", partition_key = "account_id", crate = "dionysus_core")]
-struct Booking {
+pub(crate) struct Booking {
     id: i64,
     #[publishable(part)]
     fees: Part<Vec<BookingsFee>>,
@@ -32,7 +33,7 @@ struct Booking {
 
 #[derive(Clone, Publishable)]
 #[publishable(table = "bookings_fees", crate = "dionysus_core")]
-struct BookingsFee {
+pub(crate) struct BookingsFee {
     id: i64,
     name: &'static str,
     amount: Option<Amount>,
@@ -45,9 +46,13 @@ struct BookingsFee {
 #[derive(Clone, Copy)]
 struct Amount(&'static str);
 
-impl dionysus_core::Attribute for Amount {
+impl Attribute for Amount {
     fn write(&self, out: &mut JsonWriter) {
         out.decimal(self.0);
+    }
+
+    fn schema() -> Schema {
+        Schema::decimal()
     }
 }
 
@@ -152,8 +157,20 @@ fn a_link_is_no_attribute_but_can_be_the_partition_key() {
 
 #[test]
 fn a_model_says_its_links_and_parts() {
-    let to_one = |name, column| LinkInfo { name, kind: LinkKind::ToOne, column: Some(column) };
-    let fees = LinkInfo { name: "bookings_fees", kind: LinkKind::ToMany, column: None };
+    let to_one = |name, column| LinkInfo {
+        name,
+        kind: LinkKind::ToOne,
+        column: Some(column),
+        type_column: None,
+        schema: SchemaOf(<Option<i64> as Attribute>::schema),
+    };
+    let fees = LinkInfo {
+        name: "bookings_fees",
+        kind: LinkKind::ToMany,
+        column: None,
+        type_column: None,
+        schema: SchemaOf(<Vec<i64> as Attribute>::schema),
+    };
     assert_eq!(
         Booking::LINKS,
         [to_one("account", "account_id"), to_one("rental", "rental_id"), fees]
@@ -167,6 +184,7 @@ fn a_model_says_its_links_and_parts() {
             primary_key: "id",
             to_many: true,
             key: PartKey::InPart("booking_id"),
+            schema: SchemaOf(|| Schema::list(Schema::snapshot_of::<BookingsFee>(&[]))),
         }]
     );
 }
@@ -193,7 +211,7 @@ fn loaded_parts_are_attached_by_name() {
 /// The recording overrides attributes in its serialiser; here they are functions of the instance.
 #[derive(Clone, Publishable)]
 #[publishable(table = "properties", partition_key = "account_id", crate = "dionysus_core")]
-struct Property {
+pub(crate) struct Property {
     id: Uuid,
     #[publishable(rename = "title", value = "Self::marked_title")]
     title: &'static str,
@@ -233,7 +251,7 @@ fn settings(_: &Property) -> serde_json::Value {
 
 #[derive(Clone, Publishable)]
 #[publishable(table = "owners", crate = "dionysus_core")]
-struct Owner {
+pub(crate) struct Owner {
     id: i64,
     name: &'static str,
     #[publishable(hidden)]
@@ -246,7 +264,7 @@ struct Owner {
 
 #[derive(Clone, Publishable)]
 #[publishable(table = "photos", crate = "dionysus_core")]
-struct Photo {
+pub(crate) struct Photo {
     id: i64,
     #[publishable(value = "Self::versioned_url")]
     url: Option<&'static str>,

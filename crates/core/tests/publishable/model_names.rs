@@ -10,35 +10,35 @@ const RECORDING: &str = include_str!("../../../../tests/golden/06b-model-names.j
 
 #[derive(Publishable)]
 #[publishable(model = "Core::Booking", table = "core_bookings", crate = "dionysus_core")]
-struct CoreBooking {
+pub(crate) struct CoreBooking {
     id: i64,
     name: &'static str,
 }
 
 #[derive(Publishable)]
 #[publishable(model = "Rate", table = "legacy_rates", crate = "dionysus_core")]
-struct LegacyRate {
+pub(crate) struct LegacyRate {
     id: i64,
     name: &'static str,
 }
 
 #[derive(Publishable)]
 #[publishable(table = "vehicles", crate = "dionysus_core")]
-struct Vehicle {
+pub(crate) struct Vehicle {
     id: i64,
     name: &'static str,
 }
 
 #[derive(Publishable)]
 #[publishable(table = "vehicles", base = "Vehicle", crate = "dionysus_core")]
-struct Car {
+pub(crate) struct Car {
     id: i64,
     name: &'static str,
 }
 
 #[derive(Publishable)]
 #[publishable(table = "countries", primary_key = "code", crate = "dionysus_core")]
-struct Country {
+pub(crate) struct Country {
     code: &'static str,
     name: &'static str,
 }

@@ -151,6 +151,19 @@ pub(super) fn find_soft_delete<'a>(
     Some(found)
 }
 
+/// Without a soft delete the flag would promise what never happens.
+pub(super) fn check_updates_after_soft_delete(
+    model: &Model,
+    soft_delete: Option<&Attribute<'_>>,
+    faults: &mut Faults,
+) {
+    let Some(span) = model.updates_after_soft_delete else { return };
+    let is_told = matches!(model.soft_delete, SoftDelete::Column(_));
+    if soft_delete.is_none() && !is_told {
+        faults.at(span, "instances of this model are never soft-deleted: add `soft_delete = \"..\"`, or remove the flag");
+    }
+}
+
 fn no_column(option: &str, column: &LitStr, attributes: &[Attribute<'_>], faults: &mut Faults) {
     let name = column.value();
     let with_columns = attributes.iter().filter(|attribute| attribute.value.is_none());

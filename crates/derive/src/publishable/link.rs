@@ -5,6 +5,7 @@ use quote::quote;
 use syn::ext::IdentExt;
 use syn::{FieldsNamed, Ident, LitStr, Path, Type};
 
+use super::field::Attribute;
 use crate::fault::{Faults, suggestion};
 
 /// One member of `links`.
@@ -41,7 +42,7 @@ pub(super) enum Source<'a> {
 }
 
 impl Link<'_> {
-    pub(super) fn info(&self, private: &TokenStream) -> TokenStream {
+    pub(super) fn info(&self, private: &TokenStream, attributes: &[Attribute<'_>]) -> TokenStream {
         let name = &self.name;
         let kind = match (&self.source, self.many) {
             (_, true) => quote!(ToMany),
@@ -54,7 +55,50 @@ impl Link<'_> {
             }
             _ => quote!(#private::Option::None),
         };
-        quote!(#private::LinkInfo { name: #name, kind: #private::LinkKind::#kind, column: #column })
+        let type_column = match self.type_column(attributes) {
+            Some(column) => quote!(#private::Option::Some(#column)),
+            None => quote!(#private::Option::None),
+        };
+        let schema = self.schema(private);
+        quote! {
+            #private::LinkInfo {
+                name: #name,
+                kind: #private::LinkKind::#kind,
+                column: #column,
+                type_column: #type_column,
+                schema: #private::SchemaOf(#schema),
+            }
+        }
+    }
+
+    /// `type_from` names a field, which may be read from a column of another name, or from none.
+    fn type_column<'t>(&self, attributes: &'t [Attribute<'_>]) -> Option<&'t LitStr> {
+        let Source::Typed { type_from, .. } = &self.source else { return None };
+        let attribute = attributes.iter().find(|it| it.ident.unraw() == *type_from.value())?;
+        attribute.value.is_none().then_some(&attribute.column)
+    }
+
+    fn schema(&self, private: &TokenStream) -> TokenStream {
+        match &self.source {
+            Source::Field { ty, .. } if self.many => {
+                quote!(<#ty as #private::ToMany>::links_schema)
+            }
+            Source::Field { ty, .. } => quote!(<#ty as #private::ToOne>::link_schema),
+            Source::Typed { ty, type_from, .. } => {
+                let type_field = raw_ident(type_from);
+                quote!(|| #private::polymorphic_schema(
+                    #private::returned_schema::<Self, _, _>(|of| &of.#type_field),
+                    <#ty as #private::ToOne>::link_schema(),
+                ))
+            }
+            Source::Value { value, .. } if self.many => {
+                quote!(|| #private::returned_links_schema::<Self, _, _>(|of| #value(of)))
+            }
+            Source::Value { value, .. } => {
+                quote!(|| #private::returned_link_schema::<Self, _, _>(|of| #value(of)))
+            }
+            Source::Part { ty, .. } => quote!(<#ty as #private::PartField>::ids_schema),
+        }
     }
 
     pub(super) fn write(&self, private: &TokenStream) -> TokenStream {

@@ -78,7 +78,7 @@ impl<'a> Part<'a> {
     }
 
     pub(super) fn info(&self, private: &TokenStream, links: &[Link<'_>]) -> TokenStream {
-        let (name, many) = (&self.name, self.many);
+        let (name, many, ty) = (&self.name, self.many, self.ty);
         let model = self.model;
         let key = if let Some(column) = self.column_of_root(links) {
             quote!(InRoot(#column))
@@ -94,6 +94,7 @@ impl<'a> Part<'a> {
                 primary_key: <#model as #private::Publishable>::PRIMARY_KEY,
                 to_many: #many,
                 key: #private::PartKey::#key,
+                schema: #private::SchemaOf(<#ty as #private::PartField>::parts_schema),
             }
         }
     }

@@ -38,7 +38,9 @@ impl Output<'_> {
         let soft_delete = optional(self.soft_delete.map(|attribute| &attribute.column));
         let partition_key = optional(self.model.partition_key.as_ref());
         let base = optional(self.model.base.as_ref());
-        let links = self.ordered_links().map(|link| link.info(&private));
+        let select = optional(self.model.select.as_ref());
+        let updates_after_soft_delete = self.model.updates_after_soft_delete.is_some();
+        let links = self.ordered_links().map(|link| link.info(&private, self.attributes));
         let part_infos = self.parts.iter().map(|part| part.info(&private, self.links));
         let (accessors, writers) = (self.accessors(&private), self.writers(&private));
         let has_part = part::implementations(name, self.parts, &private);
@@ -49,12 +51,14 @@ impl Output<'_> {
                 const MODEL: &'static str = #model;
                 const BASE: #private::Option<&'static str> = #base;
                 const TABLE: &'static str = #table;
+                const SELECT: #private::Option<&'static str> = #select;
                 const PRIMARY_KEY: &'static str = #primary_key;
                 const ATTRIBUTES: &'static [#private::AttributeInfo] = &[#(#infos),*];
                 const LINKS: &'static [#private::LinkInfo] = &[#(#links),*];
                 const PARTS: &'static [#private::PartInfo] = &[#(#part_infos),*];
                 const SOFT_DELETE: #private::Option<&'static str> = #soft_delete;
                 const PARTITION_KEY: #private::Option<&'static str> = #partition_key;
+                const UPDATES_AFTER_SOFT_DELETE: bool = #updates_after_soft_delete;
                 #accessors
                 #writers
             }
@@ -96,7 +100,7 @@ impl Output<'_> {
     }
 
     fn writers(&self, private: &TokenStream) -> TokenStream {
-        let (id, id_type, id_name) = (self.id.ident, self.id.ty, &self.id.name);
+        let (id, id_type, primary_key) = (self.id.ident, self.id.ty, &self.id.column);
         let visible = self.attributes.iter().filter(|attribute| !attribute.hidden);
         let writes = visible.map(|attribute| attribute.write(private));
         let links = self.ordered_links().map(|link| link.write(private));
@@ -105,6 +109,10 @@ impl Output<'_> {
         quote! {
             fn write_id(&self, out: &mut #private::JsonWriter) {
                 <#id_type as #private::Attribute>::write(&self.#id, out);
+            }
+
+            fn id_schema() -> #private::Schema {
+                <#id_type as #private::Attribute>::schema()
             }
 
             fn write_snapshot(&self, out: &mut #private::JsonWriter) {
@@ -129,7 +137,7 @@ impl Output<'_> {
                 #private::JsonWriter::key(out, #LINKS);
                 #private::JsonWriter::begin_object(out);
                 #private::JsonWriter::end_object(out);
-                #private::JsonWriter::attribute::<#id_type>(out, #id_name, &self.#id);
+                #private::JsonWriter::attribute::<#id_type>(out, #primary_key, &self.#id);
                 #private::JsonWriter::end_object(out);
             }
         }
@@ -164,10 +172,21 @@ impl Attribute<'_> {
     fn info(&self, private: &TokenStream) -> TokenStream {
         let Self { name, column, hidden, .. } = self;
         let type_name = self.ty.to_token_stream().to_string().replace(' ', "");
+        let schema = match (&self.value, self.ty) {
+            (Some(value), _) => quote!(|| #private::returned_schema::<Self, _, _>(|of| #value(of))),
+            (None, ty) => quote!(<#ty as #private::Attribute>::schema),
+        };
         quote! {
-            #private::AttributeInfo { name: #name, column: #column, type_name: #type_name, hidden: #hidden }
+            #private::AttributeInfo {
+                name: #name,
+                column: #column,
+                type_name: #type_name,
+                hidden: #hidden,
+                schema: #private::SchemaOf(#schema),
+            }
         }
     }
+
     fn text(&self, private: &TokenStream) -> TokenStream {
         let Self { ident, ty, .. } = self;
         if let Some(value) = &self.value {

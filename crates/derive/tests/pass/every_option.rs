@@ -10,7 +10,9 @@ use dionysus_derive::Publishable;
     table = "core.rentals",
     primary_key = "rental_id",
     partition_key = "owner",
-    soft_delete = "gone_since"
+    soft_delete = "gone_since",
+    updates_after_soft_delete,
+    select = "select r.*, array(select tag from tags t where t.rental_id = r.rental_id) as tags from core.rentals r"
 )]
 struct Rental {
     #[publishable(column = "rental_id")]
@@ -24,6 +26,12 @@ struct Rental {
     gone_since: Option<DateTime<Utc>>,
     #[publishable(skip)]
     cache: std::cell::Cell<u8>,
+}
+
+#[derive(Publishable)]
+#[publishable(table = "notes")]
+struct Note {
+    id: i64,
 }
 
 fn main() {
@@ -46,6 +54,10 @@ fn main() {
     );
     assert_eq!(Rental::PRIMARY_KEY, "rental_id");
     assert_eq!(Rental::SOFT_DELETE, Some("gone_since"));
+    assert!(Rental::UPDATES_AFTER_SOFT_DELETE && !Note::UPDATES_AFTER_SOFT_DELETE);
+    assert!(Rental::SELECT.is_some_and(|query| query.ends_with(" from core.rentals r")));
+    assert_eq!(Note::SELECT, None);
+    assert_eq!(Note { id: 2 }.id(), "2");
     assert_eq!(rental.partition_key_of("owner"), Some(None));
     assert_eq!(rental.partition_key_of("account"), None);
     assert!(!rental.soft_deleted());

@@ -27,6 +27,7 @@ macro_rules! states {
 fn main() {
     assert_eq!(State::OnHold.text().as_deref(), Some("ON_HOLD"));
     assert_eq!(State::Done.text().as_deref(), Some("<done>"));
+    assert_eq!(State::schema(), dionysus::Schema::labels(["ON_HOLD", "<done>"]));
     states! {
         "lowercase": "onhold",
         "UPPERCASE": "ONHOLD",

@@ -1,9 +1,15 @@
 //! Databases of a server.
 
+use std::time::Duration;
+
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 
 use crate::error::Error;
+
+/// How often a session that was told to end is looked for, and how long each time.
+const SESSIONS_POLLS: u32 = 50;
+const SESSIONS_POLL: Duration = Duration::from_millis(2);
 
 /// Makes an empty database. From `template0`: nobody can be connected to that, which would make this fail.
 pub(crate) async fn create(admin: &PgConnectOptions, name: &str) -> Result<(), Error> {
@@ -11,10 +17,38 @@ pub(crate) async fn create(admin: &PgConnectOptions, name: &str) -> Result<(), E
     execute(admin, statement, "create a database").await
 }
 
+/// Makes a database that holds what `template` holds. Nobody may be connected to that.
+pub(crate) async fn copy(
+    admin: &PgConnectOptions,
+    name: &str,
+    template: &str,
+) -> Result<(), Error> {
+    let statement = format!("create database {} template {}", quoted(name), quoted(template));
+    execute(admin, statement, "copy a database").await
+}
+
 /// Removes a database and ends the sessions in it.
 pub(crate) async fn remove(admin: &PgConnectOptions, name: &str) -> Result<(), Error> {
+    let failed = |source| Error::Database { action: "drop a database", source };
+    let mut connection = admin.connect().await.map_err(failed)?;
+    // `with (force)` alone looks only each 100 ms whether the sessions have ended.
+    for _ in 0..SESSIONS_POLLS {
+        let sessions =
+            "select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = $1";
+        let sessions: i64 = sqlx::query_scalar(sessions)
+            .bind(name)
+            .fetch_one(&mut connection)
+            .await
+            .map_err(failed)?;
+        if sessions == 0 {
+            break;
+        }
+        // Another process, which tells nobody that it ends.
+        tokio::time::sleep(SESSIONS_POLL).await;
+    }
     let statement = format!("drop database if exists {} with (force)", quoted(name));
-    execute(admin, statement, "drop a database").await
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.map_err(failed)?;
+    connection.close().await.map_err(failed)
 }
 
 /// The same server's URL with another database.
@@ -43,7 +77,7 @@ async fn execute(
     connection.close().await.map_err(failed)
 }
 
-fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 

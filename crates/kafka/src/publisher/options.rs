@@ -105,3 +105,25 @@ impl PublisherOptions {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ClientConfig;
+
+    /// The gem's documented set-up waits for one broker and is not idempotent (W20).
+    #[test]
+    fn by_default_all_replicas_acknowledge_and_no_retry_repeats_or_reorders() {
+        let native = ClientConfig::new("localhost:9092")
+            .native(PublisherOptions::defaults(), PublisherOptions::default().owned())
+            .unwrap();
+        for (property, value) in [
+            ("acks", "all"),
+            ("enable.idempotence", "true"),
+            ("enable.gapless.guarantee", "true"),
+            ("partitioner", "consistent_random"),
+        ] {
+            assert_eq!(native.get(property), Some(value), "{property}");
+        }
+    }
+}

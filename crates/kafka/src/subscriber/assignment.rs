@@ -39,6 +39,8 @@ struct Assigned {
     paused: bool,
     /// Offset of the next record, as far as known.
     position: i64,
+    /// How often the end of the log was reached since the last record.
+    ends: u64,
 }
 
 /// What one call of `next` may still take.
@@ -61,6 +63,10 @@ impl Assignment {
         self.find(topic, partition).map(|found| found.paused = paused)
     }
 
+    pub(super) fn ends(&mut self, topic: &str, partition: i32) -> Result<u64, Error> {
+        self.find(topic, partition).map(|found| found.ends)
+    }
+
     pub(super) fn add(&mut self, assigned: &[TopicPartition]) {
         for TopicPartition { topic, partition } in assigned {
             self.generations += 1;
@@ -73,6 +79,7 @@ impl Assignment {
                 runs: false,
                 paused: false,
                 position: 0,
+                ends: 0,
             });
         }
     }
@@ -173,6 +180,7 @@ impl Assigned {
         }
         consumer.resume(&place)?;
         self.position = if let Offset::Offset(offset) = at { offset } else { 0 };
+        self.ends = 0;
         (self.runs, self.paused) = (true, false);
         Ok(())
     }
@@ -195,8 +203,10 @@ impl Assigned {
                     let record = Record::of(&message);
                     room.take(record.bytes());
                     self.position = record.offset + 1;
+                    self.ends = 0;
                     records.push(record);
                 }
+                Some(Err(KafkaError::PartitionEOF(_))) => self.ends += 1,
                 Some(Err(error)) => {
                     if let Some(failure) = self.failure(&error, config) {
                         return (records, Some(failure));

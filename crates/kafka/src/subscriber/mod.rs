@@ -165,6 +165,15 @@ impl Subscriber {
         Ok(())
     }
 
+    /// How often the end of a partition's log was reached since its last record was returned; 0 while there is more. The distance between the last
+    /// record and the log's end does not say it: markers of transactions lie in the log, too, and are never returned.
+    ///
+    /// # Errors
+    /// [`Error::NotAssigned`].
+    pub fn ends(&self, topic: &str, partition: i32) -> Result<u64, Error> {
+        self.inner.assignment().ends(topic, partition)
+    }
+
     /// Tells Kafka how far the group has come, for tools that show lag. Returns at once; nothing depends on whether it
     /// works, so a refusal is only logged. `next_offset` is the offset behind the last applied record.
     ///

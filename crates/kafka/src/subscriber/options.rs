@@ -65,7 +65,7 @@ impl SubscriberOptions {
             ("auto.offset.reset", "error".into()),
             ("isolation.level", "read_committed".into()),
             ("partition.assignment.strategy", "cooperative-sticky".into()),
-            ("enable.partition.eof", "false".into()),
+            ("enable.partition.eof", "true".into()),
             ("queued.max.messages.kbytes", (self.queue_bytes / 1024).max(1).to_string()),
             ("queued.min.messages", "1000000".into()),
             ("max.partition.fetch.bytes", fetch_bytes.to_string()),

@@ -20,8 +20,9 @@ struct Envelope {
 }
 
 impl Envelopes {
-    pub(super) fn of(model: &Model) -> Self {
-        let of = |kind| Envelope::of(model, kind);
+    /// For events named after `model` that say they are of `name`.
+    pub(super) fn of(model: &Model, name: &Model) -> Self {
+        let of = |kind| Envelope::of(model, name, kind);
         Self {
             created: of(EventKind::Created),
             updated: of(EventKind::Updated),
@@ -59,11 +60,11 @@ impl Envelopes {
 }
 
 impl Envelope {
-    fn of(model: &Model, kind: EventKind) -> Self {
+    fn of(model: &Model, name: &Model, kind: EventKind) -> Self {
         let event = model.event(kind);
-        let bytes = encode_message(&event, model.as_str(), b"");
+        let bytes = encode_message(&event, name.as_str(), b"");
         // The snapshot begins where a message with one parts from a message without.
-        let probe = encode_message(&event, model.as_str(), b"{}");
+        let probe = encode_message(&event, name.as_str(), b"{}");
         let data_at = bytes.iter().zip(&probe).take_while(|(a, b)| a == b).count();
         Self { event, bytes, data_at }
     }
@@ -76,7 +77,7 @@ mod tests {
     #[test]
     fn a_message_has_the_bytes_of_the_one_encoder() {
         let model = Model::new("Core::Booking").unwrap();
-        let envelopes = Envelopes::of(&model);
+        let envelopes = Envelopes::of(&model, &model);
         let data = br#"{"id":1,"links":{}}"#;
         let mut out = b"earlier".to_vec();
         for kind in [EventKind::Created, EventKind::Updated, EventKind::Destroyed] {

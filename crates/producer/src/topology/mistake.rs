@@ -92,6 +92,30 @@ pub enum Mistake {
         /// Whether the topic publishes the type.
         published: bool,
     },
+    /// A model observes no attribute of another, so nothing would ever publish it.
+    #[error("topic `{topic}`: model `{model}` observes `{observed}` without naming an attribute")]
+    NothingObserved {
+        /// The full name of the topic.
+        topic: String,
+        /// The model that observes.
+        model: String,
+        /// The observed model.
+        observed: String,
+    },
+    /// The observed model has no such attribute or column.
+    #[error(
+        "topic `{topic}`: model `{model}` observes attribute `{attribute}`, which `{observed}` does not have"
+    )]
+    UnknownObservedAttribute {
+        /// The full name of the topic.
+        topic: String,
+        /// The model that observes.
+        model: String,
+        /// The observed model.
+        observed: String,
+        /// The attribute.
+        attribute: String,
+    },
 }
 
 impl Mistake {
@@ -116,6 +140,12 @@ impl Mistake {
             }
             Self::ComputedPartitionKey { .. } => {
                 "give `partition_key_with` once for a model that the topic publishes".into()
+            }
+            Self::NothingObserved { .. } => {
+                "name the attributes: `.observe::<Account>([\"name\"], \"account_id\")`".into()
+            }
+            Self::UnknownObservedAttribute { observed, .. } => {
+                format!("name an attribute of `{observed}`; a column that is not published can be one with `#[publishable(hidden)]`")
             }
         }
     }

@@ -8,18 +8,28 @@ mod builder;
 mod envelope;
 mod mistake;
 mod partition_key;
+mod path;
 mod published;
+mod routes;
+mod view;
 
 use std::any::TypeId;
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use dionysus_postgres::instances::{ColumnTypes, Source};
 use dionysus_postgres::topics::Registration;
 
 pub use builder::{NamespaceBuilder, TopicBuilder, TopologyBuilder};
 pub use mistake::Mistake;
+pub use path::{Path, PathThrough};
 pub use published::{PublishedModel, PublishedTopic};
+pub(crate) use routes::{Change, Concern, Routes};
+pub(crate) use view::View;
 
+use self::builder::Declared;
 use crate::Publishable;
+use crate::read::Read;
 
 /// The declared namespaces, topics and models of an application.
 ///
@@ -53,10 +63,14 @@ use crate::Publishable;
 pub struct Topology {
     topics: Vec<PublishedTopic>,
     places: HashMap<TypeId, Vec<Place>>,
+    routes: Routes,
+    readers: HashMap<TypeId, Arc<dyn Read>>,
+    types: Arc<ColumnTypes>,
+    inline_dependants: usize,
 }
 
 /// One model in one topic.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Place {
     pub(crate) topic: usize,
     pub(crate) model: usize,
@@ -68,14 +82,30 @@ impl Topology {
         TopologyBuilder::new()
     }
 
-    pub(crate) fn new(topics: Vec<PublishedTopic>) -> Self {
+    /// `declared` holds the declarations of each topic's models, in their order.
+    fn new(
+        topics: Vec<PublishedTopic>,
+        declared: &[Vec<&Declared>],
+        inline_dependants: usize,
+    ) -> Self {
         let mut places: HashMap<TypeId, Vec<Place>> = HashMap::new();
-        for (i, topic) in topics.iter().enumerate() {
-            for (j, model) in topic.models.iter().enumerate() {
-                places.entry(model.type_id).or_default().push(Place { topic: i, model: j });
+        let mut routes = Routes::default();
+        for (topic, models) in declared.iter().enumerate() {
+            for (model, declared) in models.iter().enumerate() {
+                let place = Place { topic, model };
+                places.entry(declared.of_type).or_default().push(place);
+                for part in &declared.parts {
+                    routes.add_part(place, declared.source, &part.route);
+                }
+                for observed in &declared.observed {
+                    routes.add_observed(place, declared.source, observed);
+                }
             }
         }
-        Self { topics, places }
+        let readers = readers(declared);
+        let columns = readers.values().flat_map(|reader| reader.columns()).chain(routes.columns());
+        let types = Arc::new(ColumnTypes::new(columns.collect()));
+        Self { topics, places, routes, readers, types, inline_dependants }
     }
 
     /// All topics, in the order of their declaration.
@@ -100,7 +130,16 @@ impl Topology {
     pub fn topics_of_type<M: Publishable + 'static>(
         &self,
     ) -> impl Iterator<Item = &PublishedTopic> {
-        self.places::<M>().iter().map(|place| &self.topics[place.topic])
+        self.places_of(TypeId::of::<M>()).iter().map(|place| &self.topics[place.topic])
+    }
+
+    /// The topics and models in which a model of this name is a part.
+    pub fn roots_of<'a>(
+        &'a self,
+        part: &'a str,
+    ) -> impl Iterator<Item = (&'a PublishedTopic, &'a PublishedModel)> {
+        let models = self.topics.iter().flat_map(|topic| topic.models().map(move |m| (topic, m)));
+        models.filter(move |(_, model)| model.parts().any(|found| found.model == part))
     }
 
     /// What is stored in the database about each topic.
@@ -108,12 +147,66 @@ impl Topology {
         self.topics.iter().map(PublishedTopic::registration).collect()
     }
 
-    pub(crate) fn places<M: Publishable + 'static>(&self) -> &[Place] {
-        self.places.get(&TypeId::of::<M>()).map_or(&[], Vec::as_slice)
+    pub(crate) fn places_of(&self, of_type: TypeId) -> &[Place] {
+        self.places.get(&of_type).map_or(&[], Vec::as_slice)
     }
 
     pub(crate) fn at(&self, place: Place) -> (&PublishedTopic, &PublishedModel) {
         let topic = &self.topics[place.topic];
         (topic, &topic.models[place.model])
     }
+
+    /// The model of a topic to which a key belongs, and the id in it.
+    pub(crate) fn place_of_key<'a>(&self, topic: &str, key: &'a str) -> Option<(Place, &'a str)> {
+        let at = self.topics.iter().position(|found| found.name().as_str() == topic)?;
+        let (model, id) =
+            self.topics[at].models.iter().enumerate().find_map(|(model, found)| {
+                let rest = key.strip_prefix(found.name().as_str())?;
+                // `Core` is no prefix of `Core::Booking:1`.
+                let id = rest.strip_prefix(':')?;
+                (!id.starts_with(':')).then_some((model, id))
+            })?;
+        Some((Place { topic: at, model }, id))
+    }
+
+    pub(crate) fn routes(&self) -> &Routes {
+        &self.routes
+    }
+
+    /// What reads instances of a type with all parts that any topic needs.
+    pub(crate) fn reader(&self, of_type: TypeId) -> Option<&Arc<dyn Read>> {
+        self.readers.get(&of_type)
+    }
+
+    /// The type that is staged for a place.
+    pub(crate) fn type_at(&self, place: Place) -> (TypeId, Source) {
+        let (_, model) = self.at(place);
+        (model.of_type, model.source)
+    }
+
+    pub(crate) fn types(&self) -> &ColumnTypes {
+        &self.types
+    }
+
+    pub(crate) fn inline_dependants(&self) -> usize {
+        self.inline_dependants
+    }
+}
+
+/// One reader a type, for the parts of all its declarations.
+fn readers(declared: &[Vec<&Declared>]) -> HashMap<TypeId, Arc<dyn Read>> {
+    let mut readers = HashMap::new();
+    for one in declared.iter().flatten() {
+        let Some(reader) = one.reader else { continue };
+        let of_type = declared.iter().flatten().filter(|other| other.of_type == one.of_type);
+        let (mut names, mut loaders) = (Vec::new(), Vec::new());
+        for part in of_type.flat_map(|other| &other.parts) {
+            if !names.contains(&part.route.part_type) {
+                names.push(part.route.part_type);
+                loaders.push(Arc::clone(&part.loader));
+            }
+        }
+        readers.entry(one.of_type).or_insert_with(|| reader(&loaders));
+    }
+    readers
 }

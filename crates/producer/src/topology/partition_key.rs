@@ -6,12 +6,14 @@
 //! they are, and [`TopologyBuilder::integer_partition_keys`](super::TopologyBuilder::integer_partition_keys) does the same.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use chrono::{DateTime, NaiveDate};
+use chrono::{NaiveDate, NaiveDateTime};
 use serde_json::json;
 
+use crate::instance::Instance;
 use crate::{AttributeInfo, Publishable};
 
 /// How one topic finds the partition key of one model.
@@ -54,15 +56,12 @@ impl PartitionKey {
     }
 
     /// The key of one instance.
-    pub(crate) fn of<M: Publishable + 'static>(
-        &self,
-        instance: &M,
-    ) -> Result<Option<String>, NotAnInteger> {
+    pub(crate) fn of(&self, instance: &dyn Instance) -> Result<Option<String>, NotAnInteger> {
         match self {
             Self::Absent => Ok(None),
-            Self::Computed(compute) => Ok(compute(instance)),
-            Self::Attribute(attribute) => Ok(instance.partition_key_of(attribute).flatten()),
-            Self::Integer(attribute, of) => match instance.partition_key_of(attribute) {
+            Self::Computed(compute) => Ok(compute(instance.as_any())),
+            Self::Attribute(attribute) => Ok(instance.text_of(attribute).flatten()),
+            Self::Integer(attribute, of) => match instance.text_of(attribute) {
                 None => Ok(None),
                 Some(None) => Ok(Some("0".to_owned())),
                 Some(Some(text)) => of.integer(&text).map(Some).ok_or(NotAnInteger),
@@ -113,18 +112,29 @@ impl IntegerOf {
         if self == Self::Text {
             return Some(leading_integer(text));
         }
-        if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-            return Some(time.timestamp().to_string());
+        let signed = with_signed_year(text);
+        if let Ok(time) = NaiveDateTime::parse_from_str(&signed, "%Y-%m-%dT%H:%M:%S%.fZ") {
+            return Some(time.and_utc().timestamp().to_string());
         }
         // `true.to_i` and `Date#to_i` do not exist: the gem raises.
-        if matches!(text, "true" | "false") || NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok() {
+        if matches!(text, "true" | "false")
+            || NaiveDate::parse_from_str(&signed, "%Y-%m-%d").is_ok()
+        {
             return None;
         }
-        if text.contains("e+") || text.contains("e-") {
-            return text.parse().ok().map(truncated);
+        let scientific = text.contains("e+") || text.contains("e-");
+        match text.parse() {
+            Ok(value) if scientific => Some(truncated(value)),
+            // A UUID may hold `e-` too.
+            _ => Some(leading_integer(text)),
         }
-        Some(leading_integer(text))
     }
+}
+
+/// chrono reads a year of more than four digits only with a sign before it.
+fn with_signed_year(text: &str) -> Cow<'_, str> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    if digits > 4 { format!("+{text}").into() } else { text.into() }
 }
 
 /// Ruby's `String#to_i`: white space, a sign, digits with single underscores between them; whatever follows is ignored.
@@ -166,6 +176,8 @@ fn truncated(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use dionysus_core::{Schema, SchemaOf};
+
     use super::*;
 
     #[test]
@@ -199,7 +211,13 @@ mod tests {
             ("-0.5", "0"),
             ("-3.99", "-3"),
             ("2024-01-15T10:00:00.000Z", "1705312800"),
+            ("1969-12-31T23:59:59.500Z", "-1"),
+            ("10000-01-01T00:00:00.000Z", "253402300800"),
+            ("-0043-03-15T12:00:00.000Z", "-63517780800"),
             ("12ab3456-0000-4000-8000-00000000000a", "12"),
+            ("1234567e-0000-4000-8000-00000000000a", "1234567"),
+            ("00000000-0000-400e-8000-00000000000a", "0"),
+            ("12345678901234567890.5", "12345678901234567890"),
         ] {
             assert_eq!(IntegerOf::Value.integer(text).as_deref(), Some(integer), "{text:?}");
         }
@@ -209,7 +227,7 @@ mod tests {
 
     #[test]
     fn what_ruby_can_not_make_an_integer_is_refused() {
-        for text in ["true", "false", "2024-01-15"] {
+        for text in ["true", "false", "2024-01-15", "10000-01-01", "-0043-03-15"] {
             assert_eq!(IntegerOf::Value.integer(text), None, "{text:?}");
         }
     }
@@ -217,7 +235,14 @@ mod tests {
     #[test]
     fn a_string_is_known_by_its_type() {
         let of = |type_name| {
-            IntegerOf::of(&AttributeInfo { name: "a", column: "a", type_name, hidden: false })
+            let schema = SchemaOf(Schema::any);
+            IntegerOf::of(&AttributeInfo {
+                name: "a",
+                column: "a",
+                type_name,
+                hidden: false,
+                schema,
+            })
         };
         assert_eq!(of("Option<String>"), IntegerOf::Text);
         assert_eq!(of("Cow<'static,str>"), IntegerOf::Text);

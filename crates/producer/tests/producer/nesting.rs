@@ -1,14 +1,12 @@
-use std::cell::RefCell;
-use std::io::{self, Write};
 use std::mem::forget;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
 
 use dionysus_producer::{Error, OutboxOptions, OutboxTransaction};
 use sqlx::Connection;
 use sqlx::postgres::PgPoolOptions;
 
 use crate::fixture::*;
+use crate::log::{listen, logged};
 
 #[tokio::test]
 async fn a_savepoint_hands_its_events_on_or_takes_them_with_it() {
@@ -163,35 +161,6 @@ async fn a_dropped_stage_panics_where_that_is_asked_for() {
     assert_eq!(events(&database.pool).await, ["Rental:2 rental_created"]);
 }
 
-thread_local! {
-    /// What this thread, which is this test, has logged.
-    static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Writes to the log of the thread that logs.
-struct ThreadLog;
-
-impl Write for ThreadLog {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        LOG.with_borrow_mut(|log| log.extend_from_slice(bytes));
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// For all tests of the process: one for this thread alone can be missed, because tracing remembers per line of code whether anybody listens, and
-/// the thread that comes there first is asked.
-fn listen() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(|| ThreadLog);
-        tracing::subscriber::set_global_default(subscriber.finish()).unwrap();
-    });
-}
-
 #[tokio::test]
 async fn a_dropped_stage_is_logged_without_what_it_held() {
     listen();
@@ -200,10 +169,10 @@ async fn a_dropped_stage_is_logged_without_what_it_held() {
     stage.created(&rental(1, "private")).unwrap();
     let mut tx = outbox.begin().await.unwrap();
     tx.created(&rental(1, "private")).unwrap();
-    LOG.take();
+    logged();
     drop(stage);
     drop(tx);
-    let log = String::from_utf8(LOG.take()).unwrap();
+    let log = logged();
     let lines: Vec<&str> = log.lines().collect();
     assert_eq!(lines.len(), 2, "{log}");
     assert!(lines[0].contains("ERROR") && lines[0].contains("stage dropped with events"), "{log}");

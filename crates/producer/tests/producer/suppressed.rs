@@ -1,4 +1,4 @@
-use dionysus_producer::{Error, OutboxTransaction};
+use dionysus_producer::{Error, OutboxOptions, OutboxTransaction};
 use sqlx::Connection as _;
 
 use crate::fixture::*;
@@ -80,4 +80,16 @@ async fn nothing_is_looked_at_in_a_scope_but_the_depth_of_nesting() {
     assert!(matches!(error, Error::OtherDepth { expected: 1, found: 2 }), "{error:?}");
     drop(scope);
     tx.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_outbox_that_is_off_enqueues_nothing() {
+    let database = migrated().await;
+    let outbox = connect(&database.pool, OutboxOptions::new().enabled(false)).await;
+    let mut tx = outbox.begin().await.unwrap();
+    tx.created(&rental(1, "a")).unwrap();
+    tx.suppressed().updated(&rental(1, "b")).unwrap();
+    tx.updated(&rental(1, "c")).unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(events(&database.pool).await, Vec::<String>::new());
 }

@@ -40,6 +40,7 @@ impl Pump {
                 }
             }
             self.session.signals.checkpoints.add(1);
+            self.session.observer.checkpointed();
         } else {
             tracing::debug!("places not stored");
         }
@@ -62,7 +63,7 @@ impl Pump {
         }
     }
 
-    fn settle_lanes(&mut self) {
+    pub(super) fn settle_lanes(&mut self) {
         for lane in self.lanes.values_mut() {
             let settled = self.in_flight.settled(lane.slots);
             if settled.messages > 0 {
@@ -80,6 +81,7 @@ impl Pump {
         if self.stopping {
             return Ok(());
         }
+        self.session.observer.around(&beat);
         let share = fair_share(&beat);
         let active = self.lanes.values().filter(|lane| lane.state != State::Draining).count();
         if active > share && beat.relays > 1 {

@@ -13,6 +13,7 @@ use crate::Error;
 use crate::error::Chain;
 use crate::lane::Lane;
 use crate::message::HandOverError;
+use crate::observe::window_span;
 use crate::reader::{Request, Span};
 
 /// The lease's deadline is looked at every so many rows: a hundred microseconds' worth.
@@ -36,6 +37,8 @@ pub(crate) struct Work {
     opened: bool,
     /// Lanes that stopped at a row of this chunk: their later rows must not overtake it.
     stopped: HashSet<String>,
+    /// Ends with the chunk.
+    _span: tracing::Span,
 }
 
 #[derive(Debug)]
@@ -59,6 +62,7 @@ impl Work {
             Span::Chunk(_, _, after) => after,
             Span::Fresh(_) | Span::Upto(..) => Cursor::WINDOW_START,
         };
+        let span = window_span(&window.rows, request.topics.len());
         Self {
             id: request.id,
             topics: request.topics,
@@ -70,6 +74,7 @@ impl Work {
             closes: !window.more,
             opened: false,
             stopped: HashSet::new(),
+            _span: span,
         }
     }
 
@@ -151,17 +156,18 @@ impl Pump {
             return Ok(Outcome::Skipped);
         }
         let Held { row, mut half } = held;
+        let appended_us = row.created_at()?.timestamp_micros();
         let primary = (!half).then_some(lane.topic.as_str());
         let (mut handed, mut refused) = (0, None);
         for topic in [primary, lane.twin.as_deref()].into_iter().flatten() {
             // Up to the last message of a row, the lane has come only to the row before.
             let last = half || lane.twin.is_none();
             let seq = if last { row.seq() } else { lane.handed_seq };
-            let ticket = self.in_flight.expect(lane.slots, seq);
+            let ticket = self.in_flight.expect(lane.slots, seq, last.then_some(appended_us));
             let publisher = &self.publisher;
-            let limit = lane.limit;
+            let (limit, mut bytes) = (lane.limit, 0);
             let publish = |message: &OutgoingMessage<'_>| {
-                refuse_above(limit, message)?;
+                bytes = refuse_above(limit, message)?;
                 publisher.publish(message, ticket)
             };
             if let Err(error) = self.renderer.with_message(&row, topic, publish) {
@@ -169,6 +175,7 @@ impl Pump {
                 refused = Some(error);
                 break;
             }
+            lane.meters.bytes.increment(bytes);
             half = true;
             handed += 1;
         }
@@ -183,7 +190,12 @@ impl Pump {
             }
             Some(HandOverError::Publish(error)) => {
                 work.stopped.insert(lane.topic.clone());
-                stop_lane(lane, row.seq(), &error, self.last_request + 1);
+                stop_lane(lane, row.seq(), &error, error.remedy(), self.last_request + 1);
+                Ok(Outcome::Skipped)
+            }
+            Some(HandOverError::Capture(error)) => {
+                work.stopped.insert(lane.topic.clone());
+                stop_lane(lane, row.seq(), &error, error.remedy(), self.last_request + 1);
                 Ok(Outcome::Skipped)
             }
             Some(HandOverError::Row(error)) => Err(error.into()),
@@ -192,22 +204,29 @@ impl Pump {
 }
 
 /// A broker would refuse the whole batch, and the client could not go on: sizes are looked at before.
-fn refuse_above(limit: usize, message: &OutgoingMessage<'_>) -> Result<(), PublishError> {
+fn refuse_above(limit: usize, message: &OutgoingMessage<'_>) -> Result<u64, PublishError> {
     let bytes = message.wire_bytes();
     if bytes <= limit {
-        return Ok(());
+        return Ok(u64::try_from(bytes).unwrap_or(u64::MAX));
     }
     Err(PublishError::TooLarge { topic: message.topic.to_owned(), bytes })
 }
 
 /// The row stays where it is and its lane waits: nothing is lost, nothing overtakes it, other lanes flow.
-fn stop_lane(lane: &mut Lane, seq: i64, error: &PublishError, next_request: u64) {
-    let wait = lane.block(Instant::now(), next_request);
+fn stop_lane(
+    lane: &mut Lane,
+    seq: i64,
+    error: &dyn std::error::Error,
+    remedy: Option<String>,
+    next_request: u64,
+) {
+    let wait = lane.block(Instant::now(), next_request, error);
+    lane.meters.refused.increment(1);
     tracing::error!(
         topic = lane.topic,
         seq,
-        error = %Chain(&error),
-        remedy = error.remedy(),
+        error = %Chain(error),
+        remedy,
         retry_ms = wait.as_millis(),
         "row refused, lane stopped"
     );

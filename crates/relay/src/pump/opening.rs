@@ -8,6 +8,7 @@ use super::Pump;
 use crate::Error;
 use crate::error::Chain;
 use crate::lane::{Lane, State};
+use crate::observe::Rebuild;
 use crate::topics::OpenError;
 
 /// The end of an opening: the lane, the request from which on it was valid, and the limit of its topics.
@@ -48,11 +49,11 @@ impl Pump {
                     // A broker refuses a batch as a whole, and with it the client.
                     tracing::info!(topic, limit, "batches are made smaller for this topic");
                     self.batch_bytes = limit;
-                    return self.rebuild();
+                    return self.rebuild(Rebuild::BatchSize);
                 }
             }
             Err(error) => {
-                let wait = lane.block(Instant::now(), self.last_request + 1);
+                let wait = lane.block(Instant::now(), self.last_request + 1, &error);
                 tracing::error!(topic, error = %Chain(&error), retry_ms = wait.as_millis(), "lane waits for its topic");
             }
         }

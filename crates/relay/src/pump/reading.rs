@@ -101,7 +101,7 @@ impl Pump {
             }
             Err(error) => {
                 tracing::error!(error = %Chain(&error), topics = ?response.request.topics, "window not read");
-                self.block_lanes(&response.request.topics);
+                self.block_lanes(&response.request.topics, error);
                 return Ok(());
             }
             Ok(window) if !self.is_valid(window) => {
@@ -160,8 +160,8 @@ impl Pump {
         for topic in topics {
             let error = PostgresError::CursorAhead { topic: topic.clone() };
             tracing::error!(error = %Chain(&error), remedy = error.remedy(), "lane stopped");
+            self.block_lanes(std::slice::from_ref(topic), &error);
         }
-        self.block_lanes(topics);
     }
 }
 

@@ -17,6 +17,7 @@ use crate::Error;
 use crate::error::Chain;
 use crate::in_flight::Failure;
 use crate::lane::{Lane, State};
+use crate::observe::Rebuild;
 use crate::reader::Reader;
 
 /// The wait before a rebuilt client is used: doubles with each failure up to the second bound.
@@ -41,14 +42,16 @@ impl Pump {
         }
         if let Some(error) = self.publisher.fatal_error() {
             tracing::warn!(error = %Chain(&error), "kafka client failed, starting again at the first unacknowledged row");
-            return self.rebuild();
+            self.session.observer.trouble(Chain(&error));
+            return self.rebuild(Rebuild::Fatal);
         }
         if self.stalled_at().is_some_and(|at| Instant::now() >= at) {
             tracing::warn!(
                 in_flight = self.in_flight.outstanding(),
                 "no acknowledgement for too long, starting again at the first unacknowledged row"
             );
-            return self.rebuild();
+            self.session.observer.trouble("no acknowledgement from Kafka for too long");
+            return self.rebuild(Rebuild::Stall);
         }
         Ok(())
     }
@@ -59,12 +62,14 @@ impl Pump {
         let topic = lane.map(|lane| lane.topic.clone());
         let code = failure.error.code().map(|code| code.to_string());
         tracing::warn!(topic, error = %Chain(&failure.error), code, "delivery failed, starting again at the first unacknowledged row");
-        self.rebuild()?;
+        self.session.observer.trouble(Chain(&failure.error));
+        self.rebuild(Rebuild::Delivery)?;
         let next_request = self.void_requests();
         if matches!(failure.error.disposition(), Disposition::Isolate | Disposition::StopTopic)
             && let Some(lane) = topic.and_then(|topic| self.lanes.get_mut(&topic))
         {
-            let wait = lane.block(Instant::now(), next_request);
+            let wait = lane.block(Instant::now(), next_request, &failure.error);
+            lane.meters.refused.increment(1);
             tracing::error!(
                 topic = lane.topic,
                 error = %Chain(&failure.error),
@@ -84,7 +89,7 @@ impl Pump {
     }
 
     /// A new client; every lane goes on behind its acknowledged prefix after a pause.
-    pub(super) fn rebuild(&mut self) -> Result<(), Error> {
+    pub(super) fn rebuild(&mut self, why: Rebuild) -> Result<(), Error> {
         self.discard_client();
         let (publisher, in_flight) = client(&self.session, self.batch_bytes)?;
         let wait = (RESUME_FIRST * 2_u32.saturating_pow(self.failures.min(16))).min(RESUME_MAX);
@@ -103,6 +108,7 @@ impl Pump {
         (self.publisher, self.in_flight) = (publisher, in_flight);
         self.last_progress = Instant::now();
         self.session.signals.rebuilt.add(1);
+        self.session.observer.rebuilt(why);
         Ok(())
     }
 
@@ -117,6 +123,7 @@ impl Pump {
     /// Forgets every cursor in memory and reads the stored ones.
     pub(super) async fn forget(&mut self, reason: &'static str) -> Result<(), Error> {
         tracing::warn!(reason, "reading the stored cursors again");
+        self.session.observer.trouble(format_args!("Postgres: {reason}"));
         self.reader = None;
         (self.work, self.ready) = (None, None);
         loop {
@@ -130,9 +137,11 @@ impl Pump {
                 // The loop sees it as well and ends the session.
                 return Ok(());
             }
+            self.session.observer.turn();
             tokio::time::sleep(RECONNECT).await;
         }
         self.session.signals.forgotten.add(1);
+        self.session.observer.reloaded();
         Ok(())
     }
 
@@ -178,12 +187,12 @@ impl Pump {
     }
 
     /// Stops the lanes of a failed read for a while.
-    pub(super) fn block_lanes(&mut self, topics: &[String]) {
+    pub(super) fn block_lanes(&mut self, topics: &[String], cause: &dyn std::error::Error) {
         for topic in topics {
             if let Some(lane) = self.lanes.get_mut(topic)
                 && lane.state == State::Active
             {
-                lane.block(Instant::now(), self.last_request + 1);
+                lane.block(Instant::now(), self.last_request + 1, cause);
             }
         }
     }

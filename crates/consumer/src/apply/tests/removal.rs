@@ -73,3 +73,15 @@ async fn a_flag_stands_for_the_strategy_of_the_gem() {
     let query = "select canceled from rooms where synced_id = 11";
     assert_eq!(rows(&database, query).await, json!([{ "canceled": true }]));
 }
+
+#[tokio::test]
+async fn a_delete_of_many_ids_removes_each() {
+    let database = database().await;
+    let mut topic = Partition::new(&database, "v3_bookings").await;
+    let created: Vec<String> = (1..=5).map(|id| format!(r#"{{"id":{id},"name":"a"}}"#)).collect();
+    topic.one(&event("booking_created", "Booking", &created.join(",")), Some((1, 0))).await;
+    let gone = r#"{"id":4},{"links":{},"id":1},{"id":9},{"id":3}"#;
+    topic.one(&event("booking_destroyed", "Booking", gone), Some((2, 0))).await;
+    let left = rows(&database, "select synced_id as id from bookings order by synced_id").await;
+    assert_eq!(left, json!([{ "id": 2 }, { "id": 5 }]));
+}

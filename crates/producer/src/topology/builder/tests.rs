@@ -1,6 +1,8 @@
 #![expect(clippy::redundant_closure_for_method_calls, reason = "declarations read alike")]
 
-use dionysus_core::{AttributeInfo, JsonWriter};
+use std::any::type_name;
+
+use dionysus_core::{AttributeInfo, JsonWriter, Part, Publishable};
 use dionysus_derive::Publishable;
 
 use super::*;
@@ -206,35 +208,119 @@ fn lookups_find_topics_and_models() {
     assert!(topology.topic("v4_rentals_genesis").is_none());
 }
 
+#[derive(sqlx::FromRow, Publishable)]
+#[publishable(crate = "dionysus_core", table = "bookings")]
+struct Booking {
+    id: i64,
+    #[publishable(link = "rental")]
+    rental_id: Option<i64>,
+    #[sqlx(skip)]
+    #[publishable(part)]
+    fees: Part<Vec<Fee>>,
+}
+
+#[derive(sqlx::FromRow, Publishable)]
+#[publishable(crate = "dionysus_core", table = "fees")]
+struct Fee {
+    id: i64,
+    #[publishable(hidden)]
+    booking_id: i64,
+}
+
 #[test]
 fn the_registration_tells_what_relay_and_command_line_need() {
     let topology = Topology::builder()
-        .namespace("v3", |ns| ns.topic("rentals", |t| t.genesis_replica().publish::<Rental>()))
+        .namespace("v3", |ns| {
+            ns.topic("bookings", |t| {
+                t.genesis_replica()
+                    .tombstones()
+                    .publish::<Booking>()
+                    .with::<Fee>()
+                    .observe::<Rental>(["code"], "rental_id")
+            })
+        })
         .build()
         .unwrap();
-    let [registration] = topology.registrations().try_into().unwrap();
+    let [mut registration] = topology.registrations().try_into().unwrap();
     assert!(registration.genesis_replica);
-    assert_eq!((registration.name.as_str(), registration.namespace.as_str()), ("v3_rentals", "v3"));
+    let name = (registration.name.as_str(), registration.namespace.as_str());
+    assert_eq!(name, ("v3_bookings", "v3"));
+    // The schema is that of `dionysus_core::Schema`, tested there.
+    let model = &mut registration.topology["models"][0];
+    assert!(model["schema"].take().is_object());
     assert_eq!(
-        registration.topology,
+        *model,
         serde_json::json!({
-            "format": 1,
-            "max_message_bytes": 998_976,
-            "models": [{
+            "model": "Booking",
+            "base": null,
+            "table": "bookings",
+            "primary_key": "id",
+            "select": null,
+            "source": "sql",
+            "columns": [
+                {"name": "id", "column": "id", "type": "i64", "hidden": false},
+                {"name": "rental_id", "column": "rental_id", "type": "Option<i64>", "hidden": true},
+            ],
+            "links": [
+                {"name": "rental", "kind": "to_one", "column": "rental_id", "type_column": null},
+                {"name": "fees", "kind": "to_many", "column": null, "type_column": null},
+            ],
+            "parts": [{
+                "name": "fees",
+                "model": "Fee",
+                "table": "fees",
+                "primary_key": "id",
+                "to_many": true,
+                "key": {"in": "part", "column": "booking_id"},
+            }],
+            "observes": [{
                 "model": "Rental",
                 "table": "rentals",
-                "primary_key": "id",
-                "columns": [
-                    {"name": "id", "column": "id", "type": "i64", "hidden": false},
-                    {"name": "account_id", "column": "account_id", "type": "Option<i64>", "hidden": true},
-                    {"name": "code", "column": "code", "type": "String", "hidden": false},
-                ],
-                "soft_delete": null,
-                "updates_after_soft_delete": false,
-                "partition_key": {"attribute": "account_id", "integer": false},
+                "attributes": ["code"],
+                "from": null,
+                "path": {"hops": [], "column": "rental_id"},
             }],
+            "soft_delete": null,
+            "updates_after_soft_delete": false,
+            "partition_key": null,
+            "schema": null,
         })
     );
+    assert_eq!(registration.topology["format"], 1);
+    assert_eq!(registration.topology["max_message_bytes"], 998_976);
+    assert_eq!(registration.topology["tombstones"], true);
+}
+
+#[test]
+fn parts_are_listed_with_their_root_and_models_without_parts_list_none() {
+    let topology = Topology::builder()
+        .no_default_partition_key()
+        .namespace("v3", |ns| {
+            ns.topic("bookings", |t| t.genesis_replica().publish::<Booking>().with::<Fee>())
+                .topic("rentals", |t| t.publish::<Rental>())
+        })
+        .build()
+        .unwrap();
+    let mapping: Vec<_> = topology
+        .topics()
+        .flat_map(|topic| topic.models().map(move |model| (topic.name().as_str(), model)))
+        .map(|(topic, model)| {
+            let parts: Vec<_> = model.parts().map(|part| part.model).collect();
+            (topic, model.name().as_str(), parts)
+        })
+        .collect();
+    assert_eq!(
+        mapping,
+        [("v3_bookings", "Booking", vec!["Fee"]), ("v3_rentals", "Rental", vec![])]
+    );
+    let roots = |part: &'static str| {
+        topology
+            .roots_of(part)
+            .map(|(topic, model)| (topic.name().as_str(), model.name().as_str()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(roots("Fee"), [("v3_bookings", "Booking")]);
+    assert_eq!(roots("Booking"), []);
 }
 
 #[test]

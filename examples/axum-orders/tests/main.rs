@@ -1,0 +1,8 @@
+//! The service as its clients and its consumers see it: requests by HTTP, what becomes of them read from Kafka.
+
+mod interleaved;
+mod process;
+mod published;
+mod refused;
+mod replica;
+mod service;
