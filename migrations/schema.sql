@@ -161,6 +161,31 @@ CREATE TABLE dionysus.outbox_default (
 );
 
 --
+-- Name: quarantine; Type: TABLE; Schema: dionysus; Owner: -
+--
+
+CREATE TABLE dionysus.quarantine (
+    topic text NOT NULL,
+    seq bigint NOT NULL,
+    key text NOT NULL,
+    cause text,
+    attempts integer DEFAULT 0 NOT NULL,
+    retry_at timestamp with time zone,
+    request text,
+    quarantined_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    event_id uuid NOT NULL,
+    partition_key text,
+    event text NOT NULL,
+    model text NOT NULL,
+    model_id text NOT NULL,
+    payload bytea,
+    headers jsonb,
+    capture jsonb,
+    CONSTRAINT quarantine_request_is_known CHECK ((request = ANY (ARRAY['retry'::text, 'skip'::text, 'drop'::text])))
+);
+
+--
 -- Name: relays; Type: TABLE; Schema: dionysus; Owner: -
 --
 
@@ -259,6 +284,13 @@ ALTER TABLE ONLY dionysus.migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (version);
 
 --
+-- Name: quarantine quarantine_pkey; Type: CONSTRAINT; Schema: dionysus; Owner: -
+--
+
+ALTER TABLE ONLY dionysus.quarantine
+    ADD CONSTRAINT quarantine_pkey PRIMARY KEY (topic, seq);
+
+--
 -- Name: relays relays_pkey; Type: CONSTRAINT; Schema: dionysus; Owner: -
 --
 
@@ -328,6 +360,12 @@ CREATE INDEX outbox_xid_idx ON ONLY dionysus.outbox USING btree (xid, seq);
 CREATE INDEX outbox_default_xid_seq_idx ON dionysus.outbox_default USING btree (xid, seq);
 
 --
+-- Name: quarantine_key_idx; Type: INDEX; Schema: dionysus; Owner: -
+--
+
+CREATE INDEX quarantine_key_idx ON dionysus.quarantine USING btree (topic, key, seq);
+
+--
 -- Name: outbox_default_seq_created_at_idx; Type: INDEX ATTACH; Schema: dionysus; Owner: -
 --
 
@@ -365,6 +403,13 @@ ALTER TABLE ONLY dionysus.lanes
 
 ALTER TABLE ONLY dionysus.lanes
     ADD CONSTRAINT lanes_topic_fkey FOREIGN KEY (topic) REFERENCES dionysus.topics(name);
+
+--
+-- Name: quarantine quarantine_topic_fkey; Type: FK CONSTRAINT; Schema: dionysus; Owner: -
+--
+
+ALTER TABLE ONLY dionysus.quarantine
+    ADD CONSTRAINT quarantine_topic_fkey FOREIGN KEY (topic) REFERENCES dionysus.lanes(topic);
 
 --
 -- PostgreSQL database dump complete

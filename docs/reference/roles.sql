@@ -10,9 +10,10 @@
 -- | dionysus_producer | applications that write | append to the outbox, register topics, request genesis runs; not read what was written |
 -- | dionysus_relay    | outbox-relay | read the outbox, make and drop its partitions, keep lanes and leases |
 -- | dionysus_consumer | outbox-consumer | keep offsets and guards; the rights on your replica tables are yours to give |
--- | dionysus_operator | people with the command line | see everything but payloads, request genesis runs |
+-- | dionysus_operator | people with the command line | see everything but payloads (of rows in quarantine these, too), request genesis runs and what becomes of such rows |
 --
 -- The relay *owns* the outbox: partitions are attached and dropped by nobody but an owner. So whoever migrates becomes a member of that role.
+-- `dionysus migrate`, `topics retire` and `doctor --new-timeline` are for that one: they change tables, or what nobody may change while processes run.
 
 do $$
 declare
@@ -32,7 +33,8 @@ end $$;
 grant insert on dionysus.outbox to dionysus_producer;
 grant usage on sequence dionysus.outbox_seq to dionysus_producer;
 grant select, insert, update on dionysus.topics to dionysus_producer;
-grant select (topic), insert (topic) on dionysus.lanes to dionysus_producer;
+grant select (topic), insert (topic, epoch) on dionysus.lanes to dionysus_producer;
+grant select on dionysus.system to dionysus_producer;
 grant insert on dionysus.genesis_runs to dionysus_producer;
 
 -- Relay.
@@ -42,6 +44,10 @@ grant select, update on dionysus.lanes to dionysus_relay;
 grant select, insert, update, delete on dionysus.relays to dionysus_relay;
 grant select, insert on dionysus.incarnation to dionysus_relay;
 grant select, update on dionysus.genesis_runs to dionysus_relay;
+grant select, insert, delete on dionysus.floors to dionysus_relay;
+grant select, insert, update, delete on dionysus.quarantine to dionysus_relay;
+grant select, update on dionysus.system to dionysus_relay;
+grant select on sequence dionysus.outbox_seq to dionysus_relay;
 
 do $$
 declare
@@ -63,8 +69,11 @@ end $$;
 grant select, insert, update on dionysus.consumer_offsets, dionysus.guards to dionysus_consumer;
 
 -- Operator. Payloads, captured columns and headers are the application's.
-grant select on dionysus.topics, dionysus.lanes, dionysus.relays, dionysus.consumer_offsets, dionysus.guards, dionysus.genesis_runs
-    to dionysus_operator;
+grant select on dionysus.topics, dionysus.lanes, dionysus.relays, dionysus.incarnation, dionysus.floors, dionysus.system, dionysus.consumer_offsets,
+    dionysus.guards, dionysus.genesis_runs to dionysus_operator;
+grant select on sequence dionysus.outbox_seq to dionysus_operator;
 grant select (xid, seq, created_at, event_id, topic, key, partition_key, event, model, model_id)
     on dionysus.outbox to dionysus_operator;
 grant insert, update on dionysus.genesis_runs to dionysus_operator;
+-- Whoever decides about a row in quarantine has to see it; the request is all that may be written.
+grant select, update (request) on dionysus.quarantine to dionysus_operator;

@@ -1,13 +1,13 @@
 //! Capture by trigger: what is written by other programs goes through the real relay into the log, beside what an application states.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use chrono::NaiveDate;
 use dionysus::{Outbox, Publishable, Topology};
 use dionysus_core::encode_captured;
-use dionysus_e2e::{Process, RelayProcess, alone, drained, eventually, figure, read_log};
+use dionysus_e2e::{Process, RelayProcess, drained, figure, read_log};
 use dionysus_embedded::testing;
 use dionysus_testing::TestDatabase;
 use sqlx::postgres::PgConnectOptions;
@@ -30,7 +30,7 @@ const SCRIPT: &str = "
     update rentals set name = name || '!' where account_id = WRITER and id % 7 = ROUND % 7;
     delete from rentals where id = WRITER * 1000 + ROUND - 3;
     commit;
-    begin; delete from rentals; rollback;
+    begin; delete from rentals where account_id = WRITER; rollback;
     set synchronous_commit = off;";
 
 /// Runs what `dionysus capture sql` prints.
@@ -93,7 +93,12 @@ async fn what_others_write_reaches_the_log_in_the_order_of_its_commits() -> Resu
     figure(format_args!("{} captured and stated rows, in the log byte by byte", expected.len()));
     for log in [&primary, &twin] {
         let mut newest: HashMap<&str, i64> = HashMap::new();
+        let mut seen = HashSet::new();
         for record in log {
+            // What is repeated after a failure was seen before.
+            if !seen.insert(record.version) {
+                continue;
+            }
             let last = newest.insert(&record.key, record.version).unwrap_or(0);
             ensure!(last < record.version, "{} goes back to {}", record.key, record.version);
             let (key, message) = expected.get(&record.version).context("a record without row")?;
@@ -101,14 +106,16 @@ async fn what_others_write_reaches_the_log_in_the_order_of_its_commits() -> Resu
             let wrote = str::from_utf8(&record.payload)?;
             ensure!(wrote == message, "row {message}\nlog {wrote}");
         }
-        ensure!(log.len() == expected.len(), "{} records of {} rows", log.len(), expected.len());
+        ensure!(seen.len() == expected.len(), "{} of {} rows", seen.len(), expected.len());
     }
     // The last that the log says of an instance is what its table holds.
     let shared = primary.iter().rfind(|record| record.key == "Rental:0").context("no record")?;
     let revision = 1 + (WRITERS + 1) * CHANGES;
     let payload = str::from_utf8(&shared.payload)?;
     ensure!(payload.contains(&format!("\"revision\":{revision},")), "{payload}");
-    ensure!(!primary.iter().any(|it| str::from_utf8(&it.payload).is_ok_and(|it| it.contains("never"))));
+    ensure!(
+        !primary.iter().any(|it| str::from_utf8(&it.payload).is_ok_and(|it| it.contains("never")))
+    );
     ensure!(primary.iter().any(|it| it.payload.is_empty()), "no tombstone");
     Ok(())
 }
@@ -147,56 +154,47 @@ struct Stay {
 const FAR_DAY: &str = "5874897-12-31";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_captured_row_without_a_form_on_the_wire_stops_its_lane_and_is_named() -> Result<()> {
-    let _turn = alone().await;
+async fn a_captured_row_without_a_form_on_the_wire_is_set_aside_and_named() -> Result<()> {
     let database = TestDatabase::new().await;
     let pool = &database.pool;
-    create_tables(pool).await?;
-    sqlx::raw_sql("create table stays (id bigint primary key, note text, day date)").execute(pool).await?;
+    let table = "create table stays (id bigint primary key, note text, day date)";
+    sqlx::raw_sql(table).execute(pool).await?;
     let (brokers, namespace) = (testing::brokers().await, testing::topic("v3"));
-    let [stays, rentals] = ["stays", "rentals"].map(|name| format!("{namespace}_{name}"));
+    let topic = format!("{namespace}_stays");
     let topology = Topology::builder()
-        .namespace(&*namespace, |ns| {
-            ns.topic("stays", |t| t.publish::<Stay>()).topic("rentals", |t| t.publish::<Rental>())
-        })
+        .namespace(&*namespace, |ns| ns.topic("stays", |t| t.publish::<Stay>()))
         .build()?;
     Outbox::connect(pool.clone(), topology).await?;
-    capture(&database, &stays).await?;
-    capture(&database, &rentals).await?;
+    capture(&database, &topic).await?;
     let log = tempfile::NamedTempFile::new()?;
     let variables = [("DATABASE_URL", &*database.url), ("KAFKA_BROKERS", &*brokers)];
     let mut relay = Process::start_logging("outbox-relay", &[], &variables, log.path())?;
 
     let writes = format!(
         "insert into stays values (1, 'secret', '2024-01-15'), (2, 'secret', '{FAR_DAY}'), (3, 'secret', null);
-         insert into rentals values (1, 7, 'Villa', 1)"
+         update stays set day = '2024-01-15' where id = 2"
     );
     sqlx::raw_sql(AssertSqlSafe(writes)).execute(pool).await?;
-    let seq: i64 = sqlx::query_scalar("select seq from dionysus.outbox where key = 'Stay:2'")
-        .fetch_one(pool)
-        .await?;
-    eventually("the rental in the log", || async {
-        read_log(&brokers, &rentals).await.ok().filter(|log| log.len() == 1)
-    })
-    .await;
-    let published = eventually("the first stay in the log", || async {
-        read_log(&brokers, &stays).await.ok().filter(|log| !log.is_empty())
-    })
-    .await;
-    ensure!(published.len() == 1 && published[0].key == "Stay:1", "{published:?}");
-    let said = eventually("the reason in the relay's log", || async {
-        std::fs::read_to_string(log.path()).ok().filter(|said| said.contains("lane stopped"))
-    })
-    .await;
-    for text in ["ERROR", "attribute `day` of type `date`", "remedy", &stays, &seq.to_string()] {
-        ensure!(said.contains(text), "no word of `{text}`:\n{said}");
-    }
-    ensure!(!said.contains("secret") && !said.contains(FAR_DAY), "the payload is in the log");
-    // Whoever runs it decides; quarantine will set it aside.
-    sqlx::query("delete from dionysus.outbox where seq = $1").bind(seq).execute(pool).await?;
-    drained(pool, Duration::from_secs(40)).await?;
+    drained(pool, Duration::from_secs(30)).await?;
+    let keys: Vec<String> =
+        read_log(&brokers, &topic).await?.into_iter().map(|record| record.key).collect();
+    ensure!(keys == ["Stay:1", "Stay:3"] || keys == ["Stay:3", "Stay:1"], "{keys:?}");
+    let aside: Vec<(String, Option<String>)> = sqlx::query_as(
+        "select key || ' ' || event, cause from dionysus.quarantine where topic = $1 order by seq",
+    )
+    .bind(&topic)
+    .fetch_all(pool)
+    .await?;
+    let [(refused, Some(cause)), (behind, None)] = aside.as_slice() else {
+        anyhow::bail!("set aside: {aside:?}");
+    };
+    ensure!((&**refused, &**behind) == ("Stay:2 stay_created", "Stay:2 stay_updated"), "{aside:?}");
+    ensure!(cause.contains("attribute `day` of type `date` cannot be written"), "{cause}");
     ensure!(relay.terminate(Duration::from_secs(5)).await? == 0);
-    let keys: Vec<String> = read_log(&brokers, &stays).await?.into_iter().map(|it| it.key).collect();
-    ensure!(keys.contains(&"Stay:3".to_owned()) && !keys.contains(&"Stay:2".to_owned()), "{keys:?}");
+    let said = std::fs::read_to_string(log.path())?;
+    ensure!(said.contains("attribute `day`") && said.contains(&topic), "no word of it:\n{said}");
+    for text in [&said, cause] {
+        ensure!(!text.contains("secret") && !text.contains(FAR_DAY), "the payload: {text}");
+    }
     Ok(())
 }

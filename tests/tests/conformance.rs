@@ -1,5 +1,7 @@
 //! What the pair of `dionysus-testing` promises, asked of the real relay, the real consumer and the Kafka between them.
 
+#![expect(clippy::unwrap_used, reason = "a subject that cannot go on fails the test")]
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +23,6 @@ struct Real {
     // Dropped first: a process whose database goes complains.
     _processes: [Process; 2],
     database: TestDatabase,
-    brokers: String,
     namespace: String,
     reader: Reader,
     publisher: Publisher<Accepted>,
@@ -62,12 +63,11 @@ async fn relay_kafka_and_consumer_keep_the_promises_of_the_pair() {
     let publisher =
         Publisher::new(&client, &PublisherOptions::default(), Arc::new(Accepted)).unwrap();
     publisher.refresh_topic(&topic).await.unwrap();
-    let reader = Reader::new(&client, new.map(|topic| topic.name));
+    let reader = Reader::new(&client, &new.map(|topic| topic.name));
     conformance::run(Real {
         _processes: [relay.unwrap(), consumer.start().unwrap()],
         reader,
         database,
-        brokers,
         namespace,
         publisher,
     })
@@ -137,24 +137,26 @@ impl Real {
 /// Reads the whole log, as it grows.
 struct Reader {
     subscriber: Subscriber,
+    /// Tells where partitions end, and reads nothing: a question would wait behind each fetch that waits for records.
+    bystander: Subscriber,
     log: Vec<LogRecord>,
     /// Up to where each partition was read.
     read: HashMap<(String, i32), i64>,
 }
 
 impl Reader {
-    fn new(client: &ClientConfig, topics: [String; 2]) -> Self {
+    fn new(client: &ClientConfig, topics: &[String]) -> Self {
         let options = SubscriberOptions::new(testing::topic("reader"));
-        let subscriber = Subscriber::new(client, &options).unwrap();
-        subscriber.subscribe(&topics).unwrap();
-        Self { subscriber, log: Vec::new(), read: HashMap::new() }
+        let [subscriber, bystander] = [(); 2].map(|()| Subscriber::new(client, &options).unwrap());
+        subscriber.subscribe(topics).unwrap();
+        Self { subscriber, bystander, log: Vec::new(), read: HashMap::new() }
     }
 
     /// The partitions that hold something, and where each ends.
     async fn ends(&self, topic: &str) -> Vec<(i32, i64)> {
         let mut ends = Vec::new();
         for partition in 0..i32::try_from(PARTITIONS).unwrap() {
-            let (first, end) = self.subscriber.watermarks(topic, partition).await.unwrap();
+            let (first, end) = self.bystander.watermarks(topic, partition).await.unwrap();
             if end > first {
                 ends.push((partition, end));
             }

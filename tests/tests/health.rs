@@ -23,8 +23,8 @@ const UNREADY_AFTER: Duration = Duration::from_secs(3);
 const SLACK: Duration = Duration::from_millis(2_500);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_relay_whose_broker_is_away_is_unready_within_the_threshold_and_ready_again_after() -> Result<()>
-{
+async fn a_relay_whose_broker_is_away_is_unready_within_the_threshold_and_ready_again_after()
+-> Result<()> {
     let _turn = alone().await;
     let mut kafka = Kafka::start(KafkaOptions::default()).await?;
     let database = TestDatabase::new().await;
@@ -43,7 +43,8 @@ async fn a_relay_whose_broker_is_away_is_unready_within_the_threshold_and_ready_
         (counted == exact(ROWS)).then_some(())
     })
     .await;
-    let latencies = format!("dionysus_relay_publish_latency_seconds_count{{topic=\"{namespace}_rentals\"}}");
+    let latencies =
+        format!("dionysus_relay_publish_latency_seconds_count{{topic=\"{namespace}_rentals\"}}");
     let measured = metric(&address, &latencies).await?.unwrap_or(0.0);
     ensure!((1.0..=exact(ROWS)).contains(&measured), "{measured} latencies of {ROWS} rows");
     let epoch = format!("dionysus_relay_lane_epoch{{topic=\"{namespace}_rentals\"}}");
@@ -60,6 +61,7 @@ async fn a_relay_whose_broker_is_away_is_unready_within_the_threshold_and_ready_
     ensure!(http_get(&address, "/livez").await?.0 == 200, "its loop turns all the same");
     let pending = format!("dionysus_relay_pending_rows{{topic=\"{namespace}_rentals\"}}");
     ensure!(metric(&address, &pending).await? == Some(1.0), "one row waits");
+    ensure!(metric(&address, &published).await? == Some(exact(ROWS)), "it counts as published");
     let checked = health_check(&address).await?;
     ensure!(checked.0 == 1 && checked.1.contains("stands still"), "{checked:?}");
 
@@ -96,7 +98,8 @@ async fn a_consumer_counts_what_it_applied_and_is_ready_when_nothing_waits() -> 
     let replica =
         ReplicaOf { topic: &topic, model: "Rental", table: "rentals", columns: &ATTRIBUTES };
     let consumer = ConsumerProcess::new(&sink.url, &brokers, &namespace, &[replica])?;
-    let mut consumer = consumer.listening(&address).start()?;
+    let consumer = consumer.listening(&address);
+    let mut consumer = consumer.start()?;
     let applied =
         format!("dionysus_consumer_records_total{{topic=\"{topic}\",outcome=\"applied\"}}");
     eventually("the count of applied records", || async {
@@ -164,7 +167,8 @@ async fn unready(address: &str) -> Option<String> {
 /// What `--health-check` says: exit code and error.
 async fn health_check(address: &str) -> Result<(i32, String)> {
     let ask = format!("--health-check=http://{address}");
-    let settings = [("DATABASE_URL", "postgres://nobody@127.0.0.1:1/x"), ("KAFKA_BROKERS", "none:1")];
+    let settings =
+        [("DATABASE_URL", "postgres://nobody@127.0.0.1:1/x"), ("KAFKA_BROKERS", "none:1")];
     let finished = Process::run("outbox-relay", &[&ask], &settings, LIMIT).await?;
     Ok((finished.code, finished.stderr))
 }

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use dionysus::Outbox;
 use dionysus_e2e::{ConsumerProcess, Process, RelayProcess, ReplicaOf, alone, drained, eventually};
 use dionysus_embedded::testing;
+use dionysus_postgres::quarantine::{self, Request, Target};
 use dionysus_testing::TestDatabase;
 use sqlx::{AssertSqlSafe, PgPool, raw_sql};
 
@@ -109,9 +110,8 @@ async fn each_process_does_its_work_under_its_role() -> Result<()> {
     );
 
     let of = ReplicaOf { topic: &topic, model: "Rental", table: "copies", columns: &ATTRIBUTES };
-    let consumer =
-        ConsumerProcess::new(&scene.url("consumer")?, &brokers, &namespace, &[of])?;
-    let mut consumer = consumer.start()?;
+    let consumer = ConsumerProcess::new(&scene.url("consumer")?, &brokers, &namespace, &[of])?;
+    let mut applying = consumer.start()?;
     eventually("the copy of the rental", || async {
         sqlx::query("select from copies").fetch_optional(admin).await.ok()?
     })
@@ -123,8 +123,12 @@ async fn each_process_does_its_work_under_its_role() -> Result<()> {
         let finished = Process::run("dionysus", arguments, &variables, LIMIT).await?;
         ensure!(finished.code == 0, "{arguments:?}: {}", finished.stderr);
     }
+    let operator = PgPool::connect(&url).await?;
+    quarantine::list(&operator, None, true, 10).await?;
+    quarantine::request(&operator, &topic, Target::All, Request::Retry).await?;
+    operator.close().await;
     ensure!(relay.terminate(LIMIT).await? == 0, "the relay did not end well");
-    ensure!(consumer.terminate(LIMIT).await? == 0, "the consumer did not end well");
+    ensure!(applying.terminate(LIMIT).await? == 0, "the consumer did not end well");
     scene.clear().await
 }
 
@@ -136,29 +140,45 @@ async fn no_role_does_the_work_of_another() -> Result<()> {
         ("producer", "select key from dionysus.outbox"),
         ("producer", "delete from dionysus.outbox"),
         ("producer", "update dionysus.lanes set epoch = 9"),
-        ("producer", "insert into dionysus.relays (id, name, expires_at) values (gen_random_uuid(), 'x', now())"),
+        (
+            "producer",
+            "insert into dionysus.relays (id, name, expires_at) values (gen_random_uuid(), 'x', now())",
+        ),
         ("producer", "select from dionysus.guards"),
-        ("relay", "insert into dionysus.topics (name, namespace, topology) values ('x', 'x', '{}')"),
+        (
+            "relay",
+            "insert into dionysus.topics (name, namespace, topology) values ('x', 'x', '{}')",
+        ),
         ("relay", "insert into dionysus.guards (replica, id) values ('x', '1')"),
         ("relay", "select from dionysus.consumer_offsets"),
         ("relay", "drop table dionysus.lanes"),
         ("consumer", "select from dionysus.outbox"),
-        ("consumer", "insert into dionysus.outbox (event_id, topic, key, event, model, model_id) values (gen_random_uuid(), 't', 'k', 'e', 'm', '1')"),
+        (
+            "consumer",
+            "insert into dionysus.outbox (event_id, topic, key, event, model, model_id) values (gen_random_uuid(), 't', 'k', 'e', 'm', '1')",
+        ),
         ("consumer", "delete from dionysus.guards"),
         ("consumer", "update dionysus.lanes set epoch = 9"),
         ("consumer", "create table dionysus.mine ()"),
         ("operator", "select payload from dionysus.outbox"),
         ("operator", "select headers from dionysus.outbox"),
         ("operator", "update dionysus.lanes set epoch = 9"),
+        ("operator", "update dionysus.quarantine set payload = ''"),
+        ("operator", "delete from dionysus.quarantine"),
+        ("consumer", "select from dionysus.quarantine"),
         ("operator", "delete from dionysus.guards"),
-        ("operator", "insert into dionysus.migrations (version, description, success, checksum, execution_time) values (1, '', true, '', 0)"),
+        (
+            "operator",
+            "insert into dionysus.migrations (version, description, success, checksum, execution_time) values (1, '', true, '', 0)",
+        ),
     ];
     for (role, statement) in refused {
         let mut tx = scene.database.pool.begin().await?;
         let set = format!("set local role {}_{role}", scene.prefix);
         raw_sql(AssertSqlSafe(set)).execute(&mut *tx).await?;
         let outcome = raw_sql(statement).execute(&mut *tx).await;
-        let code = outcome.err().and_then(|error| Some(error.as_database_error()?.code()?.into_owned()));
+        let code =
+            outcome.err().and_then(|error| Some(error.as_database_error()?.code()?.into_owned()));
         // 42501: insufficient privilege.
         ensure!(code.as_deref() == Some("42501"), "{role}: {statement}: {code:?}");
     }

@@ -38,7 +38,8 @@ async fn rent(outbox: &Outbox, id: i64) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn running_programs_go_on_with_a_newer_schema_and_stop_at_one_that_breaks_them() -> Result<()> {
+async fn running_programs_go_on_with_a_newer_schema_and_stop_at_one_that_breaks_them() -> Result<()>
+{
     let _turn = alone().await;
     let (database, copies) = (TestDatabase::new().await, TestDatabase::new().await);
     create_tables(&database.pool).await?;
@@ -51,7 +52,7 @@ async fn running_programs_go_on_with_a_newer_schema_and_stop_at_one_that_breaks_
     let mut relay = Process::start_logging("outbox-relay", &[], &variables, logs[0].path())?;
     let of = ReplicaOf { topic: &topic, model: "Rental", table: "rentals", columns: &ATTRIBUTES };
     let consumer = ConsumerProcess::new(&copies.url, &brokers, &namespace, &[of])?;
-    let mut consumer = consumer.start_logging(logs[1].path())?;
+    let mut applying = consumer.start_logging(logs[1].path())?;
 
     for pool in [&database.pool, &copies.pool] {
         migrate(pool, 9_998, "more columns").await?;
@@ -66,7 +67,7 @@ async fn running_programs_go_on_with_a_newer_schema_and_stop_at_one_that_breaks_
         migrate(pool, 9_999, "breaking another cursor").await?;
     }
     for (name, process, log) in
-        [("relay", &mut relay, &logs[0]), ("consumer", &mut consumer, &logs[1])]
+        [("relay", &mut relay, &logs[0]), ("consumer", &mut applying, &logs[1])]
     {
         let code = process.ended(LIMIT).await.with_context(|| format!("the {name}"))?;
         let said = std::fs::read_to_string(log.path())?;
@@ -76,8 +77,9 @@ async fn running_programs_go_on_with_a_newer_schema_and_stop_at_one_that_breaks_
         }
     }
     // It handed its lanes over before it went: the next owner need not wait for the lease.
-    let leases: i64 =
-        sqlx::query_scalar("select count(*) from dionysus.relays").fetch_one(&database.pool).await?;
+    let leases: i64 = sqlx::query_scalar("select count(*) from dionysus.relays")
+        .fetch_one(&database.pool)
+        .await?;
     ensure!(leases == 0, "{leases} leases are left");
     drained(&database.pool, LIMIT).await
 }
@@ -94,7 +96,8 @@ async fn no_program_starts_on_a_schema_that_is_older_than_itself() -> Result<()>
     let consumer = ConsumerProcess::new(&database.url, &brokers, "upgrade", &[of])?;
     let ended = [
         Process::run("outbox-relay", &[], &variables, LIMIT).await?,
-        Process::run("outbox-consumer", &["--config", consumer.config()?], &variables, LIMIT).await?,
+        Process::run("outbox-consumer", &["--config", consumer.config()?], &variables, LIMIT)
+            .await?,
         Process::run("dionysus", &["status"], &variables, LIMIT).await?,
     ];
     for finished in ended {

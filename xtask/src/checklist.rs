@@ -1,6 +1,7 @@
-//! `docs/reference/checklist.md`: each line of the specification's checklist, our answer to it, and the tests that show it.
+//! `docs/reference/checklist.md` and `docs/reference/weaknesses.md`: each line of the specification's checklist and each weakness that it found in
+//! the gem, our answer, and the tests that show it.
 //!
-//! A page that names tests is true for as long as something reads it. Here all its names are looked up in the test programs that were just built.
+//! A page that names tests is true for as long as something reads it. Here all their names are looked up in the test programs that were just built.
 
 mod table;
 
@@ -9,36 +10,59 @@ use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result, bail};
 
-use self::table::{Answer, Row, parse};
+use self::table::{Answer, Page, Row};
 use crate::command::workspace;
 use crate::test_programs::TestProgram;
 
-const PAGE: &str = "docs/reference/checklist.md";
+const PAGES: [Page; 2] = [
+    Page {
+        path: "docs/reference/checklist.md",
+        prefix: "",
+        lines: 148,
+        answers: &[Answer::Same, Answer::Stronger, Answer::NotApplicable, Answer::Open],
+    },
+    // To be the same here would be to have it.
+    Page {
+        path: "docs/reference/weaknesses.md",
+        prefix: "W",
+        lines: 62,
+        answers: &[Answer::Stronger, Answer::NotApplicable, Answer::Open],
+    },
+];
 
-/// Checks the page against the programs, and says how many lines have which answer.
+/// Checks the pages against the programs, and says how many lines have which answer.
 ///
 /// # Errors
-/// Everything that is wrong with the page, at once.
+/// Everything that is wrong with the pages, at once.
 pub(crate) async fn check(programs: &[TestProgram]) -> Result<String> {
-    let path = workspace().join(PAGE);
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {PAGE}"))?;
     let mut tests = Tests::default();
     for program in programs {
         tests.add(&program.package, &program.target, &program.tests().await?);
     }
-    let (rows, mut faults) = parse(&text);
-    faults.extend(tests.missing(&rows));
-    if !faults.is_empty() {
-        for (line, fault) in &faults {
-            println!("{PAGE}:{line}: {fault}");
-        }
-        let (line, first) = &faults[0];
-        bail!("{} faults, the first: {PAGE}:{line}: {first}", faults.len());
+    let (mut summaries, mut faults) = (Vec::new(), Vec::new());
+    for page in &PAGES {
+        let (rows, mut found) = page.parse(&read(page)?);
+        found.extend(tests.missing(&rows));
+        faults.extend(
+            found.into_iter().map(|(line, fault)| format!("{}:{line}: {fault}", page.path)),
+        );
+        summaries.push(summary(page, &rows));
     }
-    Ok(summary(&rows))
+    let Some(first) = faults.first() else {
+        return Ok(summaries.join("\n"));
+    };
+    for fault in &faults {
+        println!("{fault}");
+    }
+    bail!("{} faults, the first: {first}", faults.len());
 }
 
-/// The tests of the workspace by the names that the page gives them.
+fn read(page: &Page) -> Result<String> {
+    let path = workspace().join(page.path);
+    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", page.path))
+}
+
+/// The tests of the workspace by the names that the pages give them.
 #[derive(Debug, Default)]
 struct Tests {
     names: BTreeSet<String>,
@@ -60,13 +84,13 @@ impl Tests {
         }
     }
 
-    /// What the page names and no program has: the line in the page, and what is wrong.
+    /// What a page names and no program has: the line in the page, and what is wrong.
     fn missing(&self, rows: &[Row]) -> Vec<(usize, String)> {
         let named = rows.iter().flat_map(|row| row.tests.iter().map(move |test| (row, test)));
         named
             .filter(|(_, test)| !self.names.contains(*test))
             .map(|(row, test)| {
-                let mut fault = format!("{} names `{test}`, which no program runs", row.number);
+                let mut fault = format!("{} names `{test}`, which no program runs", row.label);
                 let last = test.rsplit("::").next().unwrap_or(test);
                 if let Some(other) = self.by_last.get(last) {
                     // Writing to a String can't fail.
@@ -78,10 +102,10 @@ impl Tests {
     }
 }
 
-fn summary(rows: &[Row]) -> String {
-    let mut text = format!("checklist: {} lines", rows.len());
-    for answer in Answer::ALL {
-        let count = rows.iter().filter(|row| row.answer == answer).count();
+fn summary(page: &Page, rows: &[Row]) -> String {
+    let mut text = format!("{}: {} lines", page.path, rows.len());
+    for answer in page.answers {
+        let count = rows.iter().filter(|row| row.answer == *answer).count();
         // Writing to a String can't fail.
         write!(text, ", {count} {}", answer.as_str()).ok();
     }
@@ -102,7 +126,7 @@ mod tests {
 
     fn row(tests: &[&str]) -> Row {
         let tests = tests.iter().map(|test| (*test).to_owned()).collect();
-        Row { line: 9, number: 3, answer: Answer::Same, tests }
+        Row { line: 9, label: "3".to_owned(), answer: Answer::Same, tests }
     }
 
     #[test]
@@ -133,10 +157,11 @@ mod tests {
     }
 
     #[test]
-    fn the_page_of_this_repository_is_well_formed() {
-        let text = std::fs::read_to_string(workspace().join(PAGE)).unwrap();
-        let (rows, faults) = parse(&text);
-        assert_eq!(faults, []);
-        println!("{}", summary(&rows));
+    fn the_pages_of_this_repository_are_well_formed() {
+        for page in &PAGES {
+            let (rows, faults) = page.parse(&read(page).unwrap());
+            assert_eq!(faults, [], "{}", page.path);
+            println!("{}", summary(page, &rows));
+        }
     }
 }

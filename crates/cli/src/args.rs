@@ -41,11 +41,25 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Look for what is wrong: schema, rights, the server's history, topics, lanes, retention; exit 1 if something is
+    #[command(after_help = EXIT_CODES)]
+    Doctor(Doctor),
     /// Print a completion script, e.g. `dionysus completion bash > /etc/bash_completion.d/dionysus`
     Completion {
         /// For which shell
         shell: Shell,
     },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Doctor {
+    /// After a restore or a failover of Postgres: go on with this server. Numbers restart above everything that Kafka has seen, rows that no
+    /// relay has published get new ones, and producers wait meanwhile. Name the brokers as well, so that it can be seen what Kafka has
+    #[arg(long)]
+    pub(crate) new_timeline: bool,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -102,9 +116,23 @@ pub(crate) enum TopicsCommand {
     /// Create the registered topics, and their genesis twins (compacted), that Kafka lacks; leave the others as they are
     #[command(after_help = EXIT_CODES)]
     Create(CreateTopics),
+    /// End a topic: nothing of it is published any more, and its lane holds no retention. Kafka's topic stays
+    #[command(after_help = EXIT_CODES)]
+    Retire(RetireTopic),
     /// Name what changed between two documents of `--asyncapi`; exit 1 if a consumer that was right about the old one can trip over the new one
     #[command(after_help = DIFF_EXIT_CODES)]
     Diff(DiffContracts),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RetireTopic {
+    /// The topic. Stop the applications that declare it first: one that starts again registers it anew, and its lane begins with the oldest
+    /// row that is retained
+    #[arg(value_name = "TOPIC")]
+    pub(crate) topic: String,
+    /// Do it. Without this flag it is only told what would be lost
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 /// Those of a comparison, where 1 has a meaning that scripts rest on.

@@ -3,8 +3,8 @@
 use dionysus_kafka::{Admin, ClientConfig};
 use dionysus_postgres::schema;
 use dionysus_service::{
-    Common, Config, DatabaseConfig, Faults, KafkaConfig, LogConfig, Report, connect, init_tracing,
-    load_config,
+    Common, Config, DatabaseConfig, Faults, KafkaConfig, LogConfig, Report, RetentionConfig,
+    connect, init_tracing, load_config,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
@@ -17,13 +17,20 @@ pub(crate) struct Settings {
     database: DatabaseConfig,
     kafka: KafkaConfig,
     log: LogConfig,
+    /// The relay's: the doctor judges by it.
+    pub(crate) retention: RetentionConfig,
 }
 
 impl Default for Settings {
     /// A person reads the output: only warnings beside it.
     fn default() -> Self {
         let log = LogConfig { filter: "warn".into(), ..LogConfig::default() };
-        Self { database: DatabaseConfig::default(), kafka: KafkaConfig::default(), log }
+        Self {
+            database: DatabaseConfig::default(),
+            kafka: KafkaConfig::default(),
+            log,
+            retention: RetentionConfig::default(),
+        }
     }
 }
 
@@ -60,11 +67,14 @@ impl Settings {
     }
 
     pub(crate) fn kafka(&self) -> Result<Admin, Report> {
-        let config = ClientConfig {
+        Admin::new(&self.kafka_client()).map_err(reports::kafka)
+    }
+
+    pub(crate) fn kafka_client(&self) -> ClientConfig {
+        ClientConfig {
             brokers: self.kafka.brokers.clone(),
             client_id: "dionysus".into(),
             properties: self.kafka.exposed_properties(),
-        };
-        Admin::new(&config).map_err(reports::kafka)
+        }
     }
 }

@@ -47,7 +47,12 @@ async fn what_it_prints_captures_writes_until_what_it_prints_to_drop_it_was_run(
     let install = stdout(&dionysus(&[&sql[..], &["--model", "Rental"]].concat(), &url));
     run(pool, "insert into rentals values (1, 'before')".into()).await;
     run(pool, install).await;
-    run(pool, "insert into rentals values (2, 'captured'); update rentals set name = 'x' where id = 1".into()).await;
+    run(
+        pool,
+        "insert into rentals values (2, 'captured'); update rentals set name = 'x' where id = 1"
+            .into(),
+    )
+    .await;
     run(pool, stdout(&dionysus(&[&sql[..], &["--drop"]].concat(), &url))).await;
     run(pool, "delete from rentals".into()).await;
     assert_eq!(events(pool).await, ["Rental:2 rental_created", "Rental:1 rental_updated"]);
@@ -61,7 +66,10 @@ async fn what_cannot_be_captured_is_refused_with_its_reason_and_a_remedy() {
     assert!(stderr(&dionysus(&sql, &url), 3).contains("\n  remedy: run `dionysus migrate`"));
     stdout(&dionysus(&["migrate"], &url));
     let unknown = stderr(&dionysus(&sql, &url), 1);
-    assert!(unknown.starts_with("error: topic `v3_rentals` is not registered in this database\n"), "{unknown}");
+    assert!(
+        unknown.starts_with("error: topic `v3_rentals` is not registered in this database\n"),
+        "{unknown}"
+    );
     assert!(unknown.contains("\n  remedy: see `dionysus topics list`"), "{unknown}");
 
     run(pool, "create table rentals (id int primary key)".into()).await;
@@ -72,9 +80,15 @@ async fn what_cannot_be_captured_is_refused_with_its_reason_and_a_remedy() {
         refused.starts_with("error: topic `v3_rentals` cannot be captured by triggers: model `Rental`: attribute `shout` is computed"),
         "{refused}"
     );
-    assert!(refused.contains("\n  remedy: state the events of this model in the application"), "{refused}");
+    assert!(
+        refused.contains("\n  remedy: state the events of this model in the application"),
+        "{refused}"
+    );
     let other = stderr(&dionysus(&[&sql[..], &["--model", "Villa"]].concat(), &url), 1);
-    assert!(other.starts_with("error: topic `v3_rentals` does not publish the model `Villa`\n"), "{other}");
+    assert!(
+        other.starts_with("error: topic `v3_rentals` does not publish the model `Villa`\n"),
+        "{other}"
+    );
 }
 
 #[test]

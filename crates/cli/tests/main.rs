@@ -4,6 +4,7 @@
 
 mod capture;
 mod contract;
+mod doctor;
 
 use std::process::{Command, Output};
 

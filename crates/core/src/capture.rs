@@ -3,7 +3,7 @@
 //! # Why text
 //! A trigger knows a row and nothing of the encoder. It stores what every column type has, a text, under settings that are pinned on its function
 //! (`DateStyle`, `IntervalStyle`, `TimeZone` and the like), together with the type's name. From the two the encoder makes the bytes that a typed struct
-//! read from the same row has (held by `crates/dionysus/tests/captured.rs`), at the moment of publishing: the only place where a relay looks into a row.
+//! read from the same row has (held by `crates/dionysus/tests/captured`), at the moment of publishing: the only place where a relay looks into a row.
 //!
 //! # The form
 //! ```json
@@ -65,7 +65,7 @@ impl CaptureError {
             Self::Malformed => {
                 "generate the trigger anew with `dionysus capture sql`; rows are for it alone to write".into()
             }
-            Self::Value { .. } => "correct the value in its table, which brings a row of its own; or leave the attribute out with `#[publishable(skip)]` and generate the trigger anew with `dionysus capture sql`".into(),
+            Self::Value { .. } => "correct the value in its table, which brings a row of its own, and let go of this one with `dionysus quarantine skip`; or leave the attribute out with `#[publishable(skip)]` and generate the trigger anew with `dionysus capture sql`".into(),
         })
     }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::admin::{
-    AdminClient, AdminOptions, NewTopic as NativeTopic, ResourceSpecifier, TopicReplication,
+    AdminClient, AdminOptions, AlterConfig, NewTopic as NativeTopic, ResourceSpecifier,
+    TopicReplication,
 };
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -109,6 +110,32 @@ impl Admin {
             }
         }
         refused.map_or(Ok(created), Err)
+    }
+
+    /// Replaces the settings of a topic: those that are not named go back to the broker's defaults.
+    ///
+    /// # Cancel safety
+    /// The settings may be replaced all the same.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTopic`], [`Error::Topic`] (no right to alter its settings), [`Error::Unreachable`].
+    pub async fn replace_settings(
+        &self,
+        topic: &str,
+        settings: &BTreeMap<String, String>,
+    ) -> Result<(), Error> {
+        let mut native = AlterConfig::new(ResourceSpecifier::Topic(topic));
+        for (name, value) in settings {
+            native = native.set(name, value);
+        }
+        let results =
+            self.client.alter_configs([&native], &options()).await.map_err(|error| {
+                Error::about(&self.config, "alter the settings of a topic", &error)
+            })?;
+        for result in results {
+            result.map_err(|(_, code)| Error::about_topic(&self.config, topic, Code(code)))?;
+        }
+        Ok(())
     }
 
     /// The largest batch (so also: message) that a topic accepts, in bytes: its `max.message.bytes`.

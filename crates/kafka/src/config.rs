@@ -183,11 +183,12 @@ const OWNED: &[(&[&str], &str, &str)] = &[
             "linger.ms",
             "queue.buffering.max.ms",
             "batch.size",
+            "batch.num.messages",
             "compression.codec",
             "compression.type",
         ],
         "it has a setting of its own",
-        "`linger`, `batch_bytes`, `compression`",
+        "`linger`, `batch_bytes`, `batch_messages`, `compression`",
     ),
     (&["group.id"], "it has a setting of its own", "`group`"),
     (

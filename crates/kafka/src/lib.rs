@@ -7,6 +7,7 @@
 //!   Idempotent, acknowledged by all replicas in sync, gapless: order per key survives every retry.
 //! - [`Subscriber`]: a member of a consumer group that starts each partition paused, where the caller says, since the
 //!   truth about progress is in Postgres and not in Kafka.
+//! - [`tail()`]: the last records of topics, whoever wrote them.
 //! - [`Admin`]: which topics exist, creating them, what they accept.
 //!
 //! [`ClientConfig`] passes any property of librdkafka through, except those that a guarantee rests on.
@@ -24,6 +25,7 @@ mod error;
 mod log;
 mod publisher;
 mod subscriber;
+mod tail;
 
 pub use admin::{Admin, NewTopic, TopicInfo};
 pub use code::Code;
@@ -36,3 +38,4 @@ pub use publisher::{
 pub use subscriber::{
     PartitionBatch, Record, StartAt, Subscriber, SubscriberEvent, SubscriberOptions, TopicPartition,
 };
+pub use tail::{last_versions, tail};

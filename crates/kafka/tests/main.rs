@@ -7,3 +7,4 @@ mod faults;
 mod harness;
 mod publisher;
 mod subscriber;
+mod tail;

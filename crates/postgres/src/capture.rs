@@ -69,12 +69,11 @@ pub async fn install(pool: &PgPool, topic: &str, model: Option<&str>) -> Result<
 /// # Errors
 /// [`Error::TopicNotRegistered`] unless a model is named, [`Error::Registration`] or [`Error::Statement`].
 pub async fn remove(pool: &PgPool, topic: &str, model: Option<&str>) -> Result<String, Error> {
-    let models = match model {
-        Some(model) => vec![model.to_owned()],
-        None => {
-            let topology = Topology::read(&registered(pool, topic).await?)?;
-            topology.models.into_iter().map(|model| model.model).collect()
-        }
+    let models = if let Some(model) = model {
+        vec![model.to_owned()]
+    } else {
+        let topology = Topology::read(&registered(pool, topic).await?)?;
+        topology.models.into_iter().map(|model| model.name).collect()
     };
     let names: Vec<Names> = models.iter().map(|model| Names::new(topic, model)).collect();
     Ok(sql::remove(topic, &names))
@@ -94,7 +93,7 @@ fn chosen<'t>(
     let Some(wanted) = wanted else {
         return Ok(models.collect());
     };
-    let found: Vec<_> = models.filter(|model| model.model == wanted).collect();
+    let found: Vec<_> = models.filter(|model| model.name == wanted).collect();
     if found.is_empty() {
         let (topic, model) = (topic.to_owned(), wanted.to_owned());
         return Err(Error::ModelNotRegistered { topic, model });

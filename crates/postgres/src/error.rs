@@ -3,6 +3,7 @@
 use dionysus_core::ParseSnapshotError;
 
 use crate::capture::{CaptureFault, join, remedies};
+use crate::timeline::Sign;
 
 /// A failure of a statement of ours.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +54,17 @@ pub enum Error {
         /// The lane.
         topic: String,
     },
+    /// The server was restored or failed over: its numbers may be given a second time.
+    #[error("the database has another history than the one that was published: {sign}")]
+    Restored {
+        /// The timeline of ours that is stored.
+        timeline: i64,
+        /// How that was recognised.
+        sign: Sign,
+    },
+    /// No number is left for another timeline.
+    #[error("all 32,767 timelines have been used")]
+    NoMoreTimelines,
     /// An aggregate, or a dependant of an observed change, was to be read in a transaction above READ COMMITTED.
     #[error("aggregates and dependants can't be published by a transaction above READ COMMITTED")]
     AboveReadCommitted,
@@ -114,9 +126,10 @@ impl Error {
             }
             Self::SchemaTooNew { .. } => Some("upgrade this program to the version that migrated the database".into()),
             Self::InRecovery => Some("connect to the primary, not to a standby".into()),
-            Self::CursorAhead { .. } => Some(
-                "the server was restored or failed over to an older state: compare it with the topic before you reset the lane's cursor".into(),
+            Self::CursorAhead { .. } | Self::Restored { .. } => Some(
+                "make sure that this is the server to go on with, then run `dionysus doctor --new-timeline`; what Kafka had of the lost future is corrected by genesis runs".into(),
             ),
+            Self::NoMoreTimelines => Some("move the outbox to a new database, with new topics".into()),
             Self::Migrate(_) => Some("read the cause; the role needs the right to create a schema in this database".into()),
             Self::Statement { source, .. } if is_undefined_relation(source) => {
                 Some("run `dionysus migrate` against this database".into())
@@ -148,6 +161,11 @@ impl Error {
             self,
             Self::SchemaMissing { .. } | Self::SchemaTooOld { .. } | Self::SchemaTooNew { .. }
         )
+    }
+
+    /// Whether the server was restored or failed over.
+    pub const fn is_restored(&self) -> bool {
+        matches!(self, Self::Restored { .. })
     }
 
     /// Whether the connection is gone, so that whatever was known through it must be forgotten.

@@ -6,6 +6,7 @@ use sqlx::{FromRow, PgPool, Row};
 use uuid::Uuid;
 
 use crate::Error;
+use crate::quarantine::Held;
 
 /// The channel on which a change of lanes is told: opened, released, given up.
 pub const LANES_CHANNEL: &str = "dionysus_lanes";
@@ -110,7 +111,8 @@ fn claimed(row: &PgRow) -> Result<Claimed, Error> {
 }
 
 /// Stores cursors, all in one statement, each only if we still own the lane in that epoch and Postgres has not crashed since `token` was read.
-/// Returns the topics that were stored; the others are not ours any more, or all are missing because the token has changed.
+/// The rows of `held` that belong to a stored lane are set aside by the same statement: they lie before its cursor. Returns the topics that were stored;
+/// the others are not ours any more, or all are missing because the token has changed.
 ///
 /// # Errors
 /// [`Error::Statement`].
@@ -119,11 +121,12 @@ pub async fn checkpoint(
     relay: Uuid,
     token: Uuid,
     places: &[Checkpoint<'_>],
+    held: &[Held<'_>],
 ) -> Result<Vec<String>, Error> {
-    store(pool, relay, token, places, false).await
+    store(pool, relay, token, places, held, false).await
 }
 
-/// Stores the last cursors of lanes and gives the lanes up, in one statement.
+/// Stores the last cursors of lanes, as [`checkpoint`] does, and gives the lanes up, in one statement.
 ///
 /// # Errors
 /// [`Error::Statement`].
@@ -132,8 +135,9 @@ pub async fn release(
     relay: Uuid,
     token: Uuid,
     places: &[Checkpoint<'_>],
+    held: &[Held<'_>],
 ) -> Result<Vec<String>, Error> {
-    let released = store(pool, relay, token, places, true).await?;
+    let released = store(pool, relay, token, places, held, true).await?;
     if !released.is_empty() {
         sqlx::query("select pg_notify($1, '')")
             .bind(LANES_CHANNEL)
@@ -149,6 +153,7 @@ async fn store(
     relay: Uuid,
     token: Uuid,
     places: &[Checkpoint<'_>],
+    held: &[Held<'_>],
     release: bool,
 ) -> Result<Vec<String>, Error> {
     let window = |cursor: &Cursor| match cursor {
@@ -158,15 +163,27 @@ async fn store(
     let windows: Vec<_> = places.iter().map(|place| window(place.cursor)).collect();
     // Synchronous commit: only a durable write makes a cursor valid.
     sqlx::query_scalar(
-        "update dionysus.lanes l
-         set cursor = p.cursor::pg_snapshot, window_end = p.window_end::pg_snapshot, window_seq = p.window_seq,
-             checkpointed_at = clock_timestamp(), owner = case when $7 then null else l.owner end
-         from unnest($3::text[], $4::bigint[], $5::text[], $6::text[], $8::bigint[])
-              as p (topic, epoch, cursor, window_end, window_seq)
-         where l.topic = p.topic and l.owner = $1 and l.epoch = p.epoch
-           and (select token from dionysus.incarnation) = $2
-           and (select set_config('synchronous_commit', 'on', true)) is not null
-         returning l.topic",
+        "with stored as (
+             update dionysus.lanes l
+             set cursor = p.cursor::pg_snapshot, window_end = p.window_end::pg_snapshot, window_seq = p.window_seq,
+                 checkpointed_at = clock_timestamp(), owner = case when $7 then null else l.owner end
+             from unnest($3::text[], $4::bigint[], $5::text[], $6::text[], $8::bigint[])
+                  as p (topic, epoch, cursor, window_end, window_seq)
+             where l.topic = p.topic and l.owner = $1 and l.epoch = p.epoch
+               and (select token from dionysus.incarnation) = $2
+               and (select set_config('synchronous_commit', 'on', true)) is not null
+             returning l.topic),
+         held as (
+             insert into dionysus.quarantine (topic, seq, key, cause, retry_at, created_at, event_id, partition_key, event, model,
+                                              model_id, payload, headers, capture)
+             select o.topic, o.seq, o.key, h.cause, clock_timestamp() + make_interval(secs => h.retry_in), o.created_at, o.event_id,
+                    o.partition_key, o.event, o.model, o.model_id, o.payload, o.headers, o.capture
+             from unnest($9::text[], $10::bigint[], $11::timestamptz[], $12::text[], $13::float8[])
+                  as h (topic, seq, created_at, cause, retry_in)
+             join stored on stored.topic = h.topic
+             join dionysus.outbox o on o.seq = h.seq and o.created_at = h.created_at
+             on conflict do nothing)
+         select topic from stored",
     )
     .bind(relay)
     .bind(token)
@@ -176,6 +193,11 @@ async fn store(
     .bind(windows.iter().map(|w| w.as_ref().map(|(to, _)| to.as_str())).collect::<Vec<_>>())
     .bind(release)
     .bind(windows.iter().map(|w| w.as_ref().map(|(_, seq)| *seq)).collect::<Vec<_>>())
+    .bind(held.iter().map(|row| row.topic).collect::<Vec<_>>())
+    .bind(held.iter().map(|row| row.seq).collect::<Vec<_>>())
+    .bind(held.iter().map(|row| row.created_at).collect::<Vec<_>>())
+    .bind(held.iter().map(|row| row.cause).collect::<Vec<_>>())
+    .bind(held.iter().map(|row| row.retry_in.map(|wait| wait.as_secs_f64())).collect::<Vec<_>>())
     .fetch_all(pool)
     .await
     .map_err(Error::at("storing cursors"))

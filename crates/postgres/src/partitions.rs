@@ -20,16 +20,7 @@ const LOCK_TIMEOUT_MS: u32 = 200;
 /// left for the next call.
 pub async fn make_ahead(pool: &PgPool, ahead: u32) -> Result<u32, Error> {
     let mut conn = pool.acquire().await.map_err(Error::at("making partitions"))?;
-    let missing: Vec<NaiveDate> = sqlx::query_scalar(
-        "select day::date
-         from generate_series(0, $1) as n, lateral (select (now() at time zone 'UTC')::date + n as day) as d
-         where to_regclass('dionysus.outbox_p' || to_char(day, 'YYYYMMDD')) is null
-         order by day",
-    )
-    .bind(i32::try_from(ahead).unwrap_or(i32::MAX))
-    .fetch_all(&mut *conn)
-    .await
-    .map_err(Error::at("looking for missing partitions"))?;
+    let missing = missing(&mut conn, ahead).await?;
     let mut made = 0;
     for day in missing {
         match make(&mut conn, day).await {
@@ -41,6 +32,23 @@ pub async fn make_ahead(pool: &PgPool, ahead: u32) -> Result<u32, Error> {
         }
     }
     Ok(made)
+}
+
+/// Of today and the `ahead` following days those without a partition: their rows go to DEFAULT.
+///
+/// # Errors
+/// [`Error::Statement`].
+pub async fn missing(conn: &mut PgConnection, ahead: u32) -> Result<Vec<NaiveDate>, Error> {
+    sqlx::query_scalar(
+        "select day::date
+         from generate_series(0, $1) as n, lateral (select (now() at time zone 'UTC')::date + n as day) as d
+         where to_regclass('dionysus.outbox_p' || to_char(day, 'YYYYMMDD')) is null
+         order by day",
+    )
+    .bind(i32::try_from(ahead).unwrap_or(i32::MAX))
+    .fetch_all(conn)
+    .await
+    .map_err(Error::at("looking for missing partitions"))
 }
 
 async fn make(conn: &mut PgConnection, day: NaiveDate) -> Result<(), sqlx::Error> {

@@ -111,9 +111,8 @@ pub async fn check(pool: &PgPool) -> Result<(), Error> {
 pub async fn misfit(pool: &PgPool, interval: Duration) -> Error {
     loop {
         tokio::time::sleep(interval).await;
-        match versions(pool).await.map(|applied| fits(&applied)) {
-            Ok(Err(misfit)) => return misfit,
-            Ok(Ok(())) | Err(_) => {}
+        if let Ok(Err(misfit)) = versions(pool).await.map(|applied| fits(&applied)) {
+            return misfit;
         }
     }
 }

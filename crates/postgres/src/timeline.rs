@@ -20,87 +20,22 @@
 //! everything that the lost future can have given.
 
 mod begin;
-
-use std::fmt;
+mod sign;
+mod statements;
 
 use sqlx::{FromRow, PgPool};
 
 use crate::Error;
 
 pub use begin::{Begun, begin};
+pub use sign::Sign;
+use statements::{CHECK, CHECK_BLIND, LOOK, LOOK_BLIND};
 
 /// Bits of a number below the timeline.
 pub const SEQ_BITS: u32 = 48;
 
 /// Bits of an epoch below the timeline.
 pub const EPOCH_BITS: u32 = 16;
-
-/// How another history was recognised.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Sign {
-    /// Another cluster.
-    Cluster {
-        /// The system identifier that was stored.
-        stored: i64,
-        /// That of the server.
-        found: i64,
-    },
-    /// Another database of the cluster.
-    Database {
-        /// The object identifier that was stored.
-        stored: i64,
-        /// That of the database.
-        found: i64,
-    },
-    /// A standby was promoted, or a backup recovered to a point in time.
-    ServerTimeline {
-        /// The server's timeline that was stored.
-        stored: i32,
-        /// The one it writes now.
-        found: i32,
-    },
-    /// What this process stored durably is not there.
-    WentBack,
-    /// A stored cursor knows transactions that the server has not begun.
-    CursorAhead {
-        /// The lane.
-        topic: String,
-    },
-    /// Kafka holds a number that the database has not given yet.
-    BehindTopic {
-        /// The topic.
-        topic: String,
-        /// The highest number seen there.
-        version: i64,
-        /// The last number given.
-        seq: i64,
-    },
-}
-
-impl fmt::Display for Sign {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Cluster { stored, found } => {
-                write!(f, "it belonged to the cluster {stored}, and is in {found} now")
-            }
-            Self::Database { stored, found } => {
-                write!(f, "it was the database with oid {stored}, and is {found} now")
-            }
-            Self::ServerTimeline { stored, found } => {
-                write!(f, "the server was on timeline {stored}, and is on {found} now")
-            }
-            Self::WentBack => f.write_str("what was stored durably is gone"),
-            Self::CursorAhead { topic } => {
-                write!(f, "the cursor of lane `{topic}` lies ahead of the server")
-            }
-            Self::BehindTopic { topic, version, seq } => write!(
-                f,
-                "the topic `{topic}` holds version {version}, and the database has come to {seq} only"
-            ),
-        }
-    }
-}
 
 /// What a process remembers of its last look. Keep it for as long as the process lives.
 #[derive(Clone, Debug, Default)]
@@ -115,7 +50,7 @@ pub struct Memory {
 struct Mark {
     timeline: i64,
     looks: i64,
-    xid: u64,
+    xid: i64,
     seq: i64,
 }
 
@@ -132,7 +67,8 @@ struct Histories {
     found_database: i64,
     ahead: Option<String>,
     seq: i64,
-    xid: Option<String>,
+    /// Our own; 0 where nothing was written.
+    xid: i64,
 }
 
 /// Looks whether this is still the history that our numbers belong to, leaves a durable mark, and remembers it. The first look ever stores
@@ -156,7 +92,7 @@ pub async fn look(pool: &PgPool, memory: &mut Memory) -> Result<(), Error> {
     let now = Mark {
         timeline: histories.timeline,
         looks: histories.looks,
-        xid: histories.xid.as_deref().and_then(|xid| xid.parse().ok()).unwrap_or(u64::MAX),
+        xid: histories.xid,
         seq: histories.seq,
     };
     if memory.last.is_some_and(|last| went_back(last, now)) {
@@ -213,9 +149,8 @@ pub const fn above(version: i64) -> i64 {
 }
 
 fn judge(histories: &Histories) -> Result<(), Error> {
-    let Histories {
-        stored_identifier, stored_timeline, stored_database, found_identifier, ..
-    } = *histories;
+    let Histories { stored_identifier, stored_timeline, stored_database, found_identifier, .. } =
+        *histories;
     let (timeline, database) = (histories.found_timeline, histories.found_database);
     let sign = match (stored_identifier, found_identifier) {
         (Some(stored), Some(found)) if stored != found => Sign::Cluster { stored, found },
@@ -261,64 +196,3 @@ async fn explained(pool: &PgPool, error: sqlx::Error) -> Error {
         Ok(false) | Err(_) => Error::at("looking at the server's history")(error),
     }
 }
-
-/// `$identifier`: the system identifier, or null.
-macro_rules! server {
-    ($identifier:literal) => {
-        concat!(
-            "(select ",
-            $identifier,
-            " as identifier,
-                     ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer as timeline,
-                     (select oid::bigint from pg_database where datname = current_database()) as database)"
-        )
-    };
-}
-
-/// What both statements return of the lanes and the sequence.
-macro_rules! columns {
-    () => {
-        "s.timeline, s.looks, s.system_identifier as stored_identifier, s.server_timeline as stored_timeline,
-         s.database_oid as stored_database, h.identifier as found_identifier, h.timeline as found_timeline, h.database as found_database,
-         (select l.topic from dionysus.lanes l
-          where pg_snapshot_xmax(l.cursor) > pg_snapshot_xmax(pg_current_snapshot()) order by l.topic limit 1) as ahead,
-         (select last_value from dionysus.outbox_seq) as seq"
-    };
-}
-
-/// The mark is durable, or it would be missed after a crash.
-macro_rules! look {
-    ($identifier:literal) => {
-        concat!(
-            "update dionysus.system s
-             set looks = s.looks + 1, looked_at = clock_timestamp(),
-                 system_identifier = coalesce(s.system_identifier, h.identifier),
-                 server_timeline = coalesce(s.server_timeline, h.timeline),
-                 database_oid = coalesce(s.database_oid, h.database)
-             from ",
-            server!($identifier),
-            " as h
-             where (select set_config('synchronous_commit', 'on', true)) is not null
-             returning ",
-            columns!(),
-            ", pg_current_xact_id()::text as xid"
-        )
-    };
-}
-
-macro_rules! check {
-    ($identifier:literal) => {
-        concat!(
-            "select ",
-            columns!(),
-            ", null as xid from dionysus.system s, ",
-            server!($identifier),
-            " as h"
-        )
-    };
-}
-
-const LOOK: &str = look!("(select system_identifier from pg_control_system())");
-const LOOK_BLIND: &str = look!("null::bigint");
-const CHECK: &str = check!("(select system_identifier from pg_control_system())");
-const CHECK_BLIND: &str = check!("null::bigint");

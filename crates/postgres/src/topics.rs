@@ -51,7 +51,9 @@ pub async fn register(conn: &mut PgConnection, topics: &[Registration]) -> Resul
                      topology = excluded.topology, registered_at = now()
              returning t.name),
          opened as (
-             insert into dionysus.lanes (topic) select name from changed on conflict do nothing returning topic)
+             insert into dionysus.lanes (topic, epoch)
+             select name, coalesce((select first_epoch from dionysus.system), 0) from changed
+             on conflict do nothing returning topic)
          select pg_notify($5, '') from opened limit 1",
     )
     .bind(topics.iter().map(|topic| topic.name.as_str()).collect::<Vec<_>>())
@@ -63,6 +65,48 @@ pub async fn register(conn: &mut PgConnection, topics: &[Registration]) -> Resul
     .await
     .map_err(Error::at("registering the topology"))?;
     Ok(())
+}
+
+/// Ends a topic's lane and forgets its registration, with its genesis runs and its quarantine: nothing of it is published any more, and it
+/// holds no retention. What waits in the outbox stays there until it is old. An application that registers the topic again opens a new lane at the
+/// beginning of what is retained, in a later epoch.
+///
+/// # Errors
+/// [`Error::TopicNotRegistered`], [`Error::Statement`].
+pub async fn retire(pool: &PgPool, topic: &str) -> Result<(), Error> {
+    let at = || Error::at("retiring a topic");
+    let mut tx = pool.begin().await.map_err(at())?;
+    sqlx::query("delete from dionysus.quarantine where topic = $1")
+        .bind(topic)
+        .execute(&mut *tx)
+        .await
+        .map_err(at())?;
+    let epoch: Option<i64> =
+        sqlx::query_scalar("delete from dionysus.lanes where topic = $1 returning epoch")
+            .bind(topic)
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(at())?;
+    // An epoch is never used twice.
+    sqlx::query("update dionysus.system set first_epoch = greatest(first_epoch, $1)")
+        .bind(epoch.unwrap_or(0))
+        .execute(&mut *tx)
+        .await
+        .map_err(at())?;
+    sqlx::query("delete from dionysus.genesis_runs where topic = $1")
+        .bind(topic)
+        .execute(&mut *tx)
+        .await
+        .map_err(at())?;
+    let gone = sqlx::query("delete from dionysus.topics where name = $1")
+        .bind(topic)
+        .execute(&mut *tx)
+        .await
+        .map_err(at())?;
+    if gone.rows_affected() == 0 {
+        return Err(Error::TopicNotRegistered { topic: topic.to_owned() });
+    }
+    tx.commit().await.map_err(at())
 }
 
 /// All registered topics, by name.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use dionysus_core::{Cursor, Snapshot};
-use sqlx::{FromRow, PgPool};
+use sqlx::{AssertSqlSafe, FromRow, PgPool};
 
 use crate::Error;
 
@@ -43,7 +43,7 @@ struct Line {
     now: DateTime<Utc>,
 }
 
-/// Looks at no more than the first `limit` rows that `cursor` has not passed. One statement; rows of transactions that are still open are not seen.
+/// Looks at no more than the first `limit` rows that `cursor` has not passed. One round trip; rows of transactions that are still open are not seen.
 ///
 /// # Errors
 /// [`Error::Statement`].
@@ -51,14 +51,22 @@ struct Line {
 /// # Cancel safety
 /// Safe: it only reads.
 pub async fn look(pool: &PgPool, cursor: &Cursor, limit: u32) -> Result<Look, Error> {
-    let lines = match cursor {
-        Cursor::At(from) => after_snapshot(pool, from, limit).await,
-        Cursor::Inside { from, seq, .. } => after_row(pool, from, *seq, limit).await,
+    let select = match cursor {
+        Cursor::At(from) => after_snapshot(from, limit),
+        Cursor::Inside { from, seq, .. } => after_row(from, *seq, limit),
     };
-    let lines = lines.map_err(Error::at("looking for rows that wait"))?;
+    // One message, so one transaction, which the settings end with: without them the planner may read and sort all of a long transaction, or scan.
+    // Only numbers and a snapshot's text are put into it.
+    let rows = sqlx::raw_sql(AssertSqlSafe(format!(
+        "set local enable_seqscan = off; set local enable_bitmapscan = off; set local jit = off; {select}"
+    )))
+    .fetch_all(pool)
+    .await;
+    let lines: Result<Vec<Line>, _> =
+        rows.and_then(|rows| rows.iter().map(Line::from_row).collect());
     let mut look = Look::default();
     let mut seen = 0;
-    for Line { topic, rows, oldest_s, now } in lines {
+    for Line { topic, rows, oldest_s, now } in lines.map_err(Error::at("looking for what waits"))? {
         look.now = now;
         let rows = u64::try_from(rows).unwrap_or(0);
         seen += rows;
@@ -72,52 +80,39 @@ pub async fn look(pool: &PgPool, cursor: &Cursor, limit: u32) -> Result<Look, Er
     Ok(look)
 }
 
-/// Transactions that were open at the snapshot and have finished since, and everything from its `xmax` on: both through `(xid, seq)`.
-async fn after_snapshot(
-    pool: &PgPool,
-    from: &Snapshot,
-    limit: u32,
-) -> Result<Vec<Line>, sqlx::Error> {
-    sqlx::query_as(
+/// Transactions that were open at the snapshot and have finished since, each by itself (a list of ids gives no order), and everything from
+/// its `xmax` on: both through `(xid, seq)`.
+fn after_snapshot(from: &Snapshot, limit: u32) -> String {
+    let open: Vec<String> = from.in_progress().iter().map(ToString::to_string).collect();
+    let (open, xmax) = (open.join(","), from.xmax());
+    format!(
         "with behind as materialized (
-             (select topic, created_at from dionysus.outbox
-              where xid = any($1::text[]::xid8[]) order by xid, seq limit $3)
+             (select r.* from unnest('{{{open}}}'::xid8[]) as finished (id)
+              cross join lateral (
+                  select topic, created_at from dionysus.outbox
+                  where xid = finished.id order by xid, seq limit {limit}) as r
+              limit {limit})
              union all
              (select topic, created_at from dionysus.outbox
-              where xid >= $2::text::xid8 order by xid, seq limit $3))
+              where xid >= '{xmax}'::xid8 order by xid, seq limit {limit}))
          select topic, count(*) as rows,
                 extract(epoch from clock_timestamp() - min(created_at))::float8 as oldest_s, clock_timestamp() as now
          from behind group by topic
          union all
-         select null, 0, null, clock_timestamp()",
+         select null, 0, null, clock_timestamp()"
     )
-    .bind(from.in_progress().iter().map(ToString::to_string).collect::<Vec<_>>())
-    .bind(from.xmax().to_string())
-    .bind(i64::from(limit))
-    .fetch_all(pool)
-    .await
 }
 
 /// Inside a large window the rows behind the place are found by their number; those that the window's beginning knew are not counted.
-async fn after_row(
-    pool: &PgPool,
-    from: &Snapshot,
-    seq: i64,
-    limit: u32,
-) -> Result<Vec<Line>, sqlx::Error> {
-    sqlx::query_as(
+fn after_row(from: &Snapshot, seq: i64, limit: u32) -> String {
+    format!(
         "with behind as materialized (
-             select topic, created_at, pg_visible_in_snapshot(xid, $1::text::pg_snapshot) as passed
-             from dionysus.outbox where seq > $2 order by seq limit $3)
+             select topic, created_at, pg_visible_in_snapshot(xid, '{from}'::pg_snapshot) as passed
+             from dionysus.outbox where seq > {seq} order by seq limit {limit})
          select case when passed then null else topic end as topic, count(*) as rows,
                 extract(epoch from clock_timestamp() - min(created_at))::float8 as oldest_s, clock_timestamp() as now
          from behind group by 1
          union all
-         select null, 0, null, clock_timestamp()",
+         select null, 0, null, clock_timestamp()"
     )
-    .bind(from.to_string())
-    .bind(seq)
-    .bind(i64::from(limit))
-    .fetch_all(pool)
-    .await
 }

@@ -43,9 +43,9 @@ async fn store(
         .map(|(topic, epoch, cursor)| Checkpoint { topic, epoch: *epoch, cursor })
         .collect();
     if release {
-        lanes::release(&database.pool, relay, token, &places).await.unwrap()
+        lanes::release(&database.pool, relay, token, &places, &[]).await.unwrap()
     } else {
-        lanes::checkpoint(&database.pool, relay, token, &places).await.unwrap()
+        lanes::checkpoint(&database.pool, relay, token, &places, &[]).await.unwrap()
     }
 }
 

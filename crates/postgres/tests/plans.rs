@@ -73,7 +73,11 @@ async fn a_look_for_what_waits_reads_no_more_than_its_limit() {
     let database = filled().await;
     let mut reader = reader(&database).await;
     let topics = vec!["a".to_owned()];
+    // A long transaction that has finished since, and many short ones.
+    let mut long = database.pool.begin().await.unwrap();
+    append_all(&mut long, &[("a", "Rental:1"); 5_000]).await;
     let from = reader.fresh(&Snapshot::beginning(), &topics, Limit::rows(1)).await.unwrap().to;
+    long.commit().await.unwrap();
     fill(&database).await;
     let to = reader.fresh(&from, &topics, Limit::rows(1)).await.unwrap().to;
     reader.close().await;
@@ -88,14 +92,15 @@ async fn a_look_for_what_waits_reads_no_more_than_its_limit() {
         for _ in 0..20 {
             dionysus_postgres::waiting::look(&database.pool, cursor, 100).await.unwrap();
         }
-        // The pool's sessions tell their counts when they are idle for a moment.
         let after = counters(&database).await;
+        // Both parts of the statement up to the limit.
         assert!(
-            after.entries - before.entries <= 20 * 110,
+            after.entries - before.entries <= 20 * 210,
             "20 looks at 100 rows behind {cursor:?} read {} index entries",
             after.entries - before.entries
         );
-        assert_eq!(after.scans, before.scans, "a look behind {cursor:?} scanned a table");
+        // A partition that is empty may be scanned: nothing is cheaper.
+        assert_eq!(after.scanned, before.scanned, "a look behind {cursor:?} scanned rows");
     }
 }
 
@@ -120,6 +125,8 @@ struct Counters {
     entries: i64,
     /// Sequential scans.
     scans: i64,
+    /// Rows that they read.
+    scanned: i64,
 }
 
 /// The counters, once the statistics of closed sessions have arrived: they do so soon, not at once, and tell nobody.
@@ -127,7 +134,8 @@ async fn counters(database: &Database) -> Counters {
     let read = || async {
         sqlx::query_as::<_, Counters>(
             "select (select sum(idx_tup_read)::bigint from pg_stat_user_indexes where relname like 'outbox%') as entries,
-                    (select sum(seq_scan)::bigint from pg_stat_user_tables where relname like 'outbox%') as scans",
+                    (select sum(seq_scan)::bigint from pg_stat_user_tables where relname like 'outbox%') as scans,
+                    (select sum(seq_tup_read)::bigint from pg_stat_user_tables where relname like 'outbox%') as scanned",
         )
         .fetch_one(&database.pool)
         .await

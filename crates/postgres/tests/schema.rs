@@ -54,10 +54,17 @@ async fn a_program_that_runs_hears_of_a_migration_that_breaks_it_and_of_no_other
     let database = database().await;
     let pool = database.pool.clone();
     let watch =
-        tokio::spawn(async move { schema::misfit(&pool, std::time::Duration::from_millis(5)).await });
+        tokio::spawn(
+            async move { schema::misfit(&pool, std::time::Duration::from_millis(5)).await },
+        );
     let migrated = "insert into dionysus.migrations (version, description, success, checksum, execution_time) values ($1, $2, true, '', 0)";
     for (version, description) in [(9998, "more columns"), (9999, "breaking new cursor")] {
-        sqlx::query(migrated).bind(version).bind(description).execute(&database.pool).await.unwrap();
+        sqlx::query(migrated)
+            .bind(version)
+            .bind(description)
+            .execute(&database.pool)
+            .await
+            .unwrap();
     }
     let error = watch.await.unwrap();
     assert!(matches!(error, Error::SchemaTooNew { found: 9999, .. }), "{error}");

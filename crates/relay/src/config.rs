@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dionysus_service::{
-    Config, DatabaseConfig, Faults, HttpConfig, KafkaConfig, LogConfig, duration,
+    Config, DatabaseConfig, Faults, HttpConfig, KafkaConfig, LogConfig, RetentionConfig, duration,
 };
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,8 @@ pub struct RelayConfig {
     pub log: LogConfig,
     /// Who may ask how it is.
     pub http: HttpConfig,
+    /// How long published rows stay in the outbox.
+    pub retention: RetentionConfig,
     /// The relay itself.
     pub relay: RelaySection,
 }
@@ -52,6 +54,10 @@ pub struct RelaySection {
     pub chunk_bytes: usize,
     /// See [`RelayOptions::partitions_ahead`].
     pub partitions_ahead: u32,
+    /// See [`RelayOptions::new_timeline`].
+    pub new_timeline: bool,
+    /// See [`RelayOptions::quarantine_max`].
+    pub quarantine_max: u64,
     /// See [`RelayOptions::create_topics`].
     pub create_topics: bool,
     /// See [`RelayOptions::partitions`].
@@ -73,6 +79,8 @@ impl Default for RelaySection {
             chunk_rows: options.chunk_rows,
             chunk_bytes: options.chunk_bytes,
             partitions_ahead: options.partitions_ahead,
+            new_timeline: options.new_timeline,
+            quarantine_max: options.quarantine_max,
             create_topics: options.create_topics,
             partitions: options.partitions,
             replication: options.replication.unwrap_or(0),
@@ -93,10 +101,13 @@ impl RelayConfig {
             queue_bytes: section.queue_bytes,
             chunk_rows: section.chunk_rows,
             chunk_bytes: section.chunk_bytes,
+            quarantine_max: section.quarantine_max,
             create_topics: section.create_topics,
             partitions: section.partitions,
             replication: Some(section.replication).filter(|n| *n > 0),
             partitions_ahead: section.partitions_ahead,
+            retention: self.retention.kept(),
+            new_timeline: section.new_timeline,
             kafka_properties: self.kafka.exposed_properties(),
         }
     }
@@ -108,7 +119,10 @@ impl Config for RelayConfig {
         self.kafka.check(faults);
         self.log.check(faults);
         self.http.check(faults);
-        if let Err(error) = self.options().validate() {
+        self.retention.check(faults);
+        // What is wrong with `[retention]` was just told.
+        let options = RelayOptions { retention: None, ..self.options() };
+        if let Err(error) = options.validate() {
             for fault in error.faults {
                 let (field, problem) = fault.split_once(": ").unwrap_or(("", &fault));
                 faults.add(format!("relay.{field}"), problem);

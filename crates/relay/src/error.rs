@@ -17,9 +17,17 @@ pub enum Error {
     /// Kafka refused at the start: unreachable, a property that is ours.
     #[error(transparent)]
     Kafka(#[from] dionysus_kafka::Error),
-    /// A row that a trigger wrote has no message. A relay does not end with it: it stops the row's lane.
+    /// A row that a trigger wrote has no message. A relay does not end with it: it sets the row aside.
     #[error(transparent)]
     Capture(#[from] dionysus_core::CaptureError),
+    /// As many rows of a lane are kept back as may be. A relay does not end with it: the lane waits.
+    #[error("the quarantine of lane `{topic}` is full with {rows} rows")]
+    QuarantineFull {
+        /// The lane.
+        topic: String,
+        /// The bound, [`RelayOptions::quarantine_max`](crate::RelayOptions::quarantine_max).
+        rows: u64,
+    },
 }
 
 impl Error {
@@ -30,6 +38,9 @@ impl Error {
             Self::Postgres(error) => error.remedy(),
             Self::Kafka(error) => error.remedy(),
             Self::Capture(error) => error.remedy(),
+            Self::QuarantineFull { topic, .. } => Some(format!(
+                "see `dionysus quarantine list --topic {topic}`, mend the cause and `retry`, or `skip`; or raise `quarantine_max`"
+            )),
         }
     }
 }

@@ -44,6 +44,8 @@ struct Deliveries {
 pub(crate) struct Failure {
     /// The index of the lane.
     pub(crate) lane: usize,
+    /// The row of the message.
+    pub(crate) seq: i64,
     /// What librdkafka or the broker said.
     pub(crate) error: DeliveryError,
 }
@@ -65,7 +67,10 @@ struct Slots {
 
 #[derive(Debug)]
 struct Slot {
+    /// The row that the lane has come to once this is acknowledged.
     seq: i64,
+    /// The row that this is a message of.
+    row: i64,
     /// When its row was appended, in microseconds since 1970; `None` if the row has another message behind this one.
     ends_row_of_us: Option<i64>,
     acknowledged: bool,
@@ -93,12 +98,18 @@ impl InFlight {
     }
 
     /// Makes a slot for a message that is about to be handed over, and its ticket. Once it is acknowledged the lane has come to row `seq`; the last
-    /// message of a row says when that row was appended.
-    pub(crate) fn expect(&self, lane: usize, seq: i64, ends_row_of_us: Option<i64>) -> usize {
+    /// message of row `row` says when that was appended.
+    pub(crate) fn expect(
+        &self,
+        lane: usize,
+        seq: i64,
+        row: i64,
+        ends_row_of_us: Option<i64>,
+    ) -> usize {
         let mut deliveries = self.lock();
         let slots = &mut deliveries.lanes[lane];
         let message = usize::try_from(slots.settled).unwrap_or(0) + slots.waiting.len();
-        slots.waiting.push_back(Slot { seq, ends_row_of_us, acknowledged: false });
+        slots.waiting.push_back(Slot { seq, row, ends_row_of_us, acknowledged: false });
         deliveries.outstanding += 1;
         (lane << MESSAGE_BITS) | (message & MESSAGE_MASK)
     }
@@ -106,6 +117,17 @@ impl InFlight {
     /// Messages that wait for their acknowledgement.
     pub(crate) fn outstanding(&self) -> usize {
         self.lock().outstanding
+    }
+
+    /// Passes a row that is not handed over: it counts as soon as everything before it does.
+    pub(crate) fn pass(&self, lane: usize, seq: i64) {
+        let mut deliveries = self.lock();
+        let slots = &mut deliveries.lanes[lane];
+        slots.waiting.push_back(Slot { seq, row: seq, ends_row_of_us: None, acknowledged: true });
+        if slots.advance() {
+            drop(deliveries);
+            self.progress.notify_one();
+        }
     }
 
     /// Takes back the last slot: its message was not handed over.
@@ -159,7 +181,9 @@ impl DeliverySink for InFlight {
                 }
             }
             Err(error) => {
-                deliveries.failure.get_or_insert(Failure { lane, error });
+                let slots = deliveries.lanes.get(lane);
+                let seq = slots.and_then(|slots| slots.row_of(ticket & MESSAGE_MASK)).unwrap_or(0);
+                deliveries.failure.get_or_insert(Failure { lane, seq, error });
             }
         }
         drop(deliveries);
@@ -177,6 +201,17 @@ impl Slots {
             return false;
         };
         slot.acknowledged = true;
+        self.advance()
+    }
+
+    /// The row of a message that waits.
+    fn row_of(&self, message: usize) -> Option<i64> {
+        let at = message.checked_sub(usize::try_from(self.settled).unwrap_or(0))?;
+        self.waiting.get(at).map(|slot| slot.row)
+    }
+
+    /// Moves the prefix on; true if it grew.
+    fn advance(&mut self) -> bool {
         let before = self.settled;
         while self.waiting.front().is_some_and(|slot| slot.acknowledged) {
             if let Some(slot) = self.waiting.pop_front() {
@@ -210,8 +245,9 @@ mod tests {
     fn a_lane_is_as_far_as_its_unbroken_prefix() {
         let sink = InFlight::default();
         let (a, b) = (sink.open(), sink.open());
-        let tickets: Vec<usize> = (1..=3).map(|seq| sink.expect(a, seq * 10, Some(0))).collect();
-        let other = sink.expect(b, 15, Some(0));
+        let tickets: Vec<usize> =
+            (1..=3).map(|seq| sink.expect(a, seq * 10, seq * 10, Some(0))).collect();
+        let other = sink.expect(b, 15, 15, Some(0));
         sink.delivered(tickets[2], Ok(()));
         assert_eq!(sink.settled(a), Settled { messages: 0, rows: 0, seq: 0, waiting: 3 });
         sink.delivered(tickets[0], Ok(()));
@@ -227,11 +263,36 @@ mod tests {
     fn a_message_that_was_not_handed_over_leaves_no_slot() {
         let sink = InFlight::default();
         let lane = sink.open();
-        sink.expect(lane, 10, Some(0));
+        sink.expect(lane, 10, 10, Some(0));
         sink.retract(lane);
-        let ticket = sink.expect(lane, 11, Some(0));
+        let ticket = sink.expect(lane, 11, 11, Some(0));
         sink.delivered(ticket, Ok(()));
         assert_eq!(sink.settled(lane), Settled { messages: 1, rows: 1, seq: 11, waiting: 0 });
+    }
+
+    #[test]
+    fn a_row_that_is_passed_counts_once_everything_before_it_does() {
+        let sink = InFlight::default();
+        let lane = sink.open();
+        sink.pass(lane, 5);
+        assert_eq!(sink.settled(lane), Settled { messages: 1, rows: 0, seq: 5, waiting: 0 });
+        let ticket = sink.expect(lane, 6, 6, Some(0));
+        sink.pass(lane, 7);
+        assert_eq!(sink.settled(lane), Settled { messages: 1, rows: 0, seq: 5, waiting: 2 });
+        sink.delivered(ticket, Ok(()));
+        assert_eq!(sink.settled(lane), Settled { messages: 3, rows: 1, seq: 7, waiting: 0 });
+        assert_eq!(sink.outstanding(), 0);
+    }
+
+    #[test]
+    fn a_failure_names_the_row_of_its_message() {
+        let sink = InFlight::default();
+        let lane = sink.open();
+        sink.expect(lane, 5, 6, None);
+        let twin = sink.expect(lane, 6, 6, Some(0));
+        sink.delivered(twin, Err(DeliveryError::TimedOut));
+        let failure = sink.take_failure().unwrap();
+        assert_eq!((failure.lane, failure.seq), (lane, 6));
     }
 
     #[test]
@@ -239,8 +300,8 @@ mod tests {
         let sink = InFlight::default();
         let lane = sink.open();
         let appended_us = Utc::now().timestamp_micros() - 5_000_000;
-        let first = sink.expect(lane, 9, None);
-        let second = sink.expect(lane, 10, Some(appended_us));
+        let first = sink.expect(lane, 9, 9, None);
+        let second = sink.expect(lane, 10, 10, Some(appended_us));
         sink.delivered(first, Ok(()));
         assert_eq!(sink.settled(lane), Settled { messages: 1, rows: 0, seq: 9, waiting: 1 });
         assert_eq!(sink.take_latencies(lane), [0; 0]);

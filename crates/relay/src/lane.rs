@@ -4,6 +4,7 @@
 //! to `stored`, because only a stored cursor survives a crash of the server (see [`dionysus_core::Cursor`]).
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dionysus_core::{Cursor, GENESIS_SUFFIX, Snapshot};
@@ -11,8 +12,9 @@ use dionysus_postgres::lanes::Claimed;
 use tokio::time::Instant;
 
 use crate::error::Chain;
-use crate::in_flight::Settled;
+use crate::in_flight::{InFlight, Settled};
 use crate::observe::LaneMeters;
+use crate::quarantine::KeptBack;
 
 /// The wait before a blocked lane is tried again: doubles up to the second bound.
 const BLOCKED_FIRST: Duration = Duration::from_millis(500);
@@ -54,8 +56,14 @@ pub(crate) struct Lane {
     pub(crate) reading: bool,
     /// The largest message that its topics accept, in bytes; known once it is open.
     pub(crate) limit: usize,
-    /// Our index in the client's deliveries.
+    /// The deliveries of the client that serves us.
+    pub(crate) in_flight: Arc<InFlight>,
+    /// Our index in them.
     pub(crate) slots: usize,
+    /// How many messages are to go through the careful client, since a broker refused a batch with them; `None` for a lane of the first client.
+    pub(crate) doubt: Option<u64>,
+    /// Rows that are kept back from Kafka.
+    pub(crate) kept: KeptBack,
     /// Messages handed over since the lane was opened there.
     pub(crate) handed: u64,
     /// Messages of the acknowledged prefix, since the lane was opened there.
@@ -85,7 +93,7 @@ struct HandedWindow {
 }
 
 impl Lane {
-    pub(crate) fn new(claimed: Claimed, slots: usize, valid_from: u64) -> Self {
+    pub(crate) fn new(claimed: Claimed, in_flight: &Arc<InFlight>, valid_from: u64) -> Self {
         let meters = LaneMeters::new(&claimed.topic);
         let twin = claimed.genesis_replica.then(|| format!("{}{GENESIS_SUFFIX}", claimed.topic));
         Self {
@@ -101,7 +109,10 @@ impl Lane {
             valid_from,
             reading: false,
             limit: usize::MAX,
-            slots,
+            in_flight: Arc::clone(in_flight),
+            slots: in_flight.open(),
+            doubt: None,
+            kept: KeptBack::default(),
             handed: 0,
             acknowledged: 0,
             unstored: false,
@@ -141,8 +152,28 @@ impl Lane {
         }
     }
 
+    /// What was acknowledged of what was handed over.
+    pub(crate) fn deliveries(&self) -> Settled {
+        self.in_flight.settled(self.slots)
+    }
+
+    /// Whether these slots are ours.
+    pub(crate) fn is_seated(&self, in_flight: &Arc<InFlight>, slots: usize) -> bool {
+        Arc::ptr_eq(&self.in_flight, in_flight) && self.slots == slots
+    }
+
+    /// Whether it is a lane of the careful client that has handed over all that was in doubt.
+    pub(crate) fn is_past_doubt(&self) -> bool {
+        self.doubt.is_some_and(|doubt| self.handed >= doubt)
+    }
+
     /// Moves `settled` to the end of the acknowledged prefix.
-    pub(crate) fn settle(&mut self, settled: Settled) {
+    pub(crate) fn settle(&mut self) {
+        self.settle_at(self.deliveries());
+    }
+
+    fn settle_at(&mut self, settled: Settled) {
+        self.kept.settle(settled.messages);
         if settled.messages > self.acknowledged {
             self.acknowledged = settled.messages;
             self.unstored = true;
@@ -170,16 +201,31 @@ impl Lane {
     }
 
     /// Starts again behind the acknowledged prefix, with new slots; reads under way are void.
-    pub(crate) fn restart(&mut self, slots: usize, next_request: u64) {
+    pub(crate) fn restart(&mut self, in_flight: &Arc<InFlight>, next_request: u64) {
         self.read = self.settled.clone();
         self.windows.clear();
-        self.slots = slots;
+        self.kept.restart();
+        self.doubt = self.doubt.map(|doubt| doubt.saturating_sub(self.acknowledged));
+        self.in_flight = Arc::clone(in_flight);
+        self.slots = in_flight.open();
         self.handed = 0;
         self.acknowledged = 0;
         self.counted = 0;
         self.reading = false;
         self.round = 0;
         self.valid_from = next_request;
+    }
+
+    /// Goes on later, behind the acknowledged prefix; reads under way are void.
+    pub(crate) fn pause(&mut self, until: Instant, next_request: u64) {
+        self.state = State::Blocked { until };
+        self.reading = false;
+        self.valid_from = next_request;
+    }
+
+    /// Shows how many rows are kept back.
+    pub(crate) fn show_kept(&self) {
+        self.meters.quarantined(self.kept.rows());
     }
 
     /// Stops for a while because of a cause of this topic; reads under way are void.
@@ -191,9 +237,7 @@ impl Lane {
     ) -> Duration {
         self.cause = Some(Chain(cause).to_string());
         let wait = self.backoff;
-        self.state = State::Blocked { until: now + wait };
-        self.reading = false;
-        self.valid_from = next_request;
+        self.pause(now + wait, next_request);
         self.backoff = (wait * 2).min(BLOCKED_MAX);
         wait
     }
@@ -212,7 +256,7 @@ mod tests {
                 epoch: 1,
                 cursor: Cursor::At("5:5:".parse().unwrap()),
             },
-            0,
+            &Arc::default(),
             0,
         )
     }
@@ -226,14 +270,14 @@ mod tests {
         let (mut lane, from, to) = (lane(), "5:5:".parse().unwrap(), "9:9:".parse().unwrap());
         lane.open_window(&from, &to, 0);
         lane.handed = 3;
-        lane.settle(settled(0, 0));
+        lane.settle_at(settled(0, 0));
         assert_eq!(lane.settled, Cursor::At(from.clone()));
-        lane.settle(settled(2, 12));
+        lane.settle_at(settled(2, 12));
         assert_eq!(lane.settled, Cursor::Inside { from, to: to.clone(), seq: 12 });
         lane.close_window();
-        lane.settle(settled(2, 12));
+        lane.settle_at(settled(2, 12));
         assert!(matches!(lane.settled, Cursor::Inside { .. }), "its last row is not acknowledged");
-        lane.settle(settled(3, 13));
+        lane.settle_at(settled(3, 13));
         assert_eq!(lane.settled, Cursor::At(to));
     }
 
@@ -246,9 +290,9 @@ mod tests {
         lane.close_window();
         lane.open_window(&b, &c, 0);
         lane.close_window();
-        lane.settle(settled(0, 0));
+        lane.settle_at(settled(0, 0));
         assert_eq!(lane.settled, Cursor::At(a));
-        lane.settle(settled(1, 7));
+        lane.settle_at(settled(1, 7));
         assert_eq!(lane.settled, Cursor::At(c));
     }
 
@@ -258,10 +302,12 @@ mod tests {
         lane.open_window(&from, &to, 0);
         lane.handed = 3;
         lane.read = Cursor::At("9:9:".parse().unwrap());
-        lane.settle(settled(1, 11));
-        lane.restart(4, 17);
+        lane.settle_at(settled(1, 11));
+        let in_flight = Arc::new(InFlight::default());
+        in_flight.open();
+        lane.restart(&in_flight, 17);
         assert_eq!(lane.read, Cursor::Inside { from, to, seq: 11 });
-        assert_eq!((lane.slots, lane.handed, lane.valid_from), (4, 0, 17));
+        assert_eq!((lane.slots, lane.handed, lane.valid_from), (1, 0, 17));
     }
 
     #[test]
@@ -270,7 +316,7 @@ mod tests {
         let waits: Vec<_> = (0..9).map(|_| lane.block(Instant::now(), 1, &fmt::Error)).collect();
         assert_eq!(waits[0], BLOCKED_FIRST);
         assert_eq!(waits[8], BLOCKED_MAX);
-        lane.settle(settled(1, 1));
+        lane.settle_at(settled(1, 1));
         assert_eq!(lane.block(Instant::now(), 1, &fmt::Error), BLOCKED_FIRST);
     }
 }

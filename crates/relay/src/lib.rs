@@ -27,11 +27,14 @@ mod message;
 mod observe;
 mod options;
 mod pump;
+mod quarantine;
 mod reader;
 mod relay;
 mod rendered;
 mod signals;
+mod timeline;
 mod topics;
+mod upkeep;
 mod wake_up;
 
 pub use config::{RelayConfig, RelaySection};
@@ -43,3 +46,4 @@ pub use relay::Relay;
 #[doc(hidden)]
 pub use rendered::Rendered;
 pub use signals::{RelaySignals, Signal};
+pub use upkeep::Retention;

@@ -85,7 +85,7 @@ async fn serve(config: &RelayConfig) -> Result<(), Report> {
 fn report(error: Error) -> Report {
     let exit = match &error {
         Error::Options(_) => Exit::Config,
-        Error::Postgres(error) if error.is_schema() => Exit::Schema,
+        Error::Postgres(error) if error.is_schema() || error.is_restored() => Exit::Schema,
         Error::Postgres(error) if error.is_disconnected() => Exit::Unreachable,
         Error::Kafka(error) if error.is_unreachable() => Exit::Unreachable,
         _ => Exit::Failure,

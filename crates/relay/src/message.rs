@@ -9,7 +9,9 @@ use chrono::{DateTime, Timelike, Utc};
 use dionysus_core::{CaptureError, encode_captured, headers};
 use dionysus_kafka::{OutgoingMessage, PublishError};
 use dionysus_postgres::Error;
+use dionysus_postgres::quarantine::Due;
 use dionysus_postgres::window::OutboxRow;
+use uuid::Uuid;
 
 /// Renders rows. Keeps its buffers from row to row.
 #[derive(Debug, Default)]
@@ -32,11 +34,77 @@ pub(crate) enum HandOverError {
     Publish(PublishError),
 }
 
+/// What a message is made of, in the outbox or in quarantine.
+pub(crate) trait Row {
+    fn seq(&self) -> i64;
+    fn event_id(&self) -> Result<Uuid, Error>;
+    fn created_at(&self) -> Result<DateTime<Utc>, Error>;
+    fn key(&self) -> Result<&str, Error>;
+    fn partition_key(&self) -> Result<Option<&str>, Error>;
+    fn payload(&self) -> Result<Option<&[u8]>, Error>;
+    fn headers(&self) -> Result<Option<serde_json::Value>, Error>;
+    fn capture(&self) -> Result<Option<&str>, Error>;
+}
+
+impl Row for OutboxRow {
+    fn seq(&self) -> i64 {
+        self.seq()
+    }
+    fn event_id(&self) -> Result<Uuid, Error> {
+        self.event_id()
+    }
+    fn created_at(&self) -> Result<DateTime<Utc>, Error> {
+        self.created_at()
+    }
+    fn key(&self) -> Result<&str, Error> {
+        self.key()
+    }
+    fn partition_key(&self) -> Result<Option<&str>, Error> {
+        self.partition_key()
+    }
+    fn payload(&self) -> Result<Option<&[u8]>, Error> {
+        self.payload()
+    }
+    fn headers(&self) -> Result<Option<serde_json::Value>, Error> {
+        self.headers()
+    }
+    fn capture(&self) -> Result<Option<&str>, Error> {
+        self.capture()
+    }
+}
+
+impl Row for Due {
+    fn seq(&self) -> i64 {
+        self.seq
+    }
+    fn event_id(&self) -> Result<Uuid, Error> {
+        Ok(self.event_id)
+    }
+    fn created_at(&self) -> Result<DateTime<Utc>, Error> {
+        Ok(self.created_at)
+    }
+    fn key(&self) -> Result<&str, Error> {
+        Ok(&self.key)
+    }
+    fn partition_key(&self) -> Result<Option<&str>, Error> {
+        Ok(self.partition_key.as_deref())
+    }
+    fn payload(&self) -> Result<Option<&[u8]>, Error> {
+        Ok(self.payload.as_deref())
+    }
+    fn headers(&self) -> Result<Option<serde_json::Value>, Error> {
+        Ok(self.headers.clone())
+    }
+    fn capture(&self) -> Result<Option<&str>, Error> {
+        Ok(self.capture.as_deref())
+    }
+}
+
 impl Renderer {
     /// Renders `row` for `topic` and calls `publish` with the message.
     pub(crate) fn with_message(
         &mut self,
-        row: &OutboxRow,
+        row: &impl Row,
         topic: &str,
         publish: impl FnOnce(&OutgoingMessage<'_>) -> Result<(), PublishError>,
     ) -> Result<(), HandOverError> {
@@ -62,10 +130,8 @@ impl Renderer {
             }
             _ => &ours,
         };
-        let payload = match is_captured {
-            true => Some(self.captured.as_slice()),
-            false => row.payload().map_err(at)?,
-        };
+        let payload =
+            if is_captured { Some(self.captured.as_slice()) } else { row.payload().map_err(at)? };
         publish(&OutgoingMessage {
             topic,
             partition_key: row.partition_key().map_err(at)?,
@@ -77,7 +143,7 @@ impl Renderer {
     }
 
     /// Whether the row is a captured one; its message is then made. The next topic of the same row finds it there.
-    fn encode_captured(&mut self, row: &OutboxRow) -> Result<bool, HandOverError> {
+    fn encode_captured(&mut self, row: &impl Row) -> Result<bool, HandOverError> {
         let Some(capture) = row.capture().map_err(HandOverError::Row)? else {
             return Ok(false);
         };

@@ -84,8 +84,8 @@ impl Observer {
         view.in_flight = outstanding;
         view.forget_lanes_but(lanes);
         for lane in lanes.values() {
-            view.show(lane, in_flight.settled(lane.slots).waiting, now);
-            self.record_latencies(lane, in_flight);
+            view.show(lane, now);
+            self.record_latencies(lane);
         }
     }
 
@@ -131,9 +131,9 @@ impl Observer {
         self.view().trouble = Some((cause.to_string(), Instant::now()));
     }
 
-    fn record_latencies(&self, lane: &Lane, in_flight: &InFlight) {
+    fn record_latencies(&self, lane: &Lane) {
         let skew_us = self.skew_us.load(Ordering::Relaxed);
-        for latency_us in in_flight.take_latencies(lane.slots) {
+        for latency_us in lane.in_flight.take_latencies(lane.slots) {
             let latency = latency_us.saturating_add(skew_us);
             let latency = Duration::from_micros(u64::try_from(latency).unwrap_or(0));
             lane.meters.latency.record(latency.as_secs_f64());

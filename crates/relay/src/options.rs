@@ -24,6 +24,9 @@ pub struct RelayOptions {
     pub chunk_rows: u32,
     /// How many payload bytes a read brings, about. Default 8 MiB; row counts adapt to the sizes seen.
     pub chunk_bytes: usize,
+    /// How many rows of a lane may be kept back from Kafka, refused ones and those that wait behind them. One more stops the lane, until people
+    /// have looked at them. Default 10,000.
+    pub quarantine_max: u64,
     /// Topics that do not exist are created. Default on. Off: the lane waits and says which command creates them.
     pub create_topics: bool,
     /// Partitions of created topics. Default 12.
@@ -32,6 +35,11 @@ pub struct RelayOptions {
     pub replication: Option<u32>,
     /// For how many days after today partitions of the outbox are made. Default 3.
     pub partitions_ahead: u32,
+    /// How long rows stay in the outbox that every lane has passed; they go by days. `None`: for ever. Default 3 days.
+    pub retention: Option<Duration>,
+    /// Whether to go on by itself after a restore or a failover of Postgres, with a timeline of its own. Default off: the relay ends and says so,
+    /// since a person should know that what was published may be missing from the database.
+    pub new_timeline: bool,
     /// Properties for librdkafka, except those that our guarantees own.
     pub kafka_properties: BTreeMap<String, String>,
 }
@@ -47,10 +55,13 @@ impl Default for RelayOptions {
             queue_bytes: 32 << 20,
             chunk_rows: 5_000,
             chunk_bytes: 8 << 20,
+            quarantine_max: 10_000,
             create_topics: true,
             partitions: 12,
             replication: None,
             partitions_ahead: 3,
+            retention: Some(Duration::from_hours(72)),
+            new_timeline: false,
             kafka_properties: BTreeMap::new(),
         }
     }
@@ -96,9 +107,12 @@ impl RelayOptions {
         bound(self.queue_bytes >= 1 << 20, "queue_bytes: at least 1 MiB");
         bound((1..=100_000).contains(&self.chunk_rows), "chunk_rows: 1 to 100,000");
         bound(self.chunk_bytes >= 64 << 10, "chunk_bytes: at least 64 KiB");
+        bound((1..=1_000_000).contains(&self.quarantine_max), "quarantine_max: 1 to 1,000,000");
         bound((1..=10_000).contains(&self.partitions), "partitions: 1 to 10,000");
         bound(self.replication.is_none_or(|n| (1..=100).contains(&n)), "replication: 1 to 100");
         bound(self.partitions_ahead <= 60, "partitions_ahead: at most 60 days");
+        let keep = self.retention.unwrap_or(Duration::MAX);
+        bound(keep >= Duration::from_mins(1), "retention: at least 1 min");
         if faults.is_empty() { Ok(()) } else { Err(OptionsError { faults }) }
     }
 

@@ -26,13 +26,18 @@ use crate::topics::Opener;
 use crate::{Error, LeaseClock, RelayOptions, RelaySignals};
 
 mod book_keeping;
+mod careful;
 mod hand_over;
 mod opening;
 mod reading;
 mod recovery;
+mod release;
+mod set_aside;
 
+use careful::Careful;
 use hand_over::Work;
 use opening::Opened;
+use release::{Ended, Release};
 
 /// How a session ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -68,6 +73,12 @@ pub(crate) struct Pump {
     lanes: HashMap<String, Lane>,
     publisher: Arc<Publisher<InFlight>>,
     in_flight: Arc<InFlight>,
+    /// The second client, where one is needed.
+    careful: Option<Careful>,
+    /// Rows on their way out of quarantine, and what is to be written down of the last.
+    release: Option<Release>,
+    ended: Ended,
+    next_release: Instant,
     renderer: Renderer,
     reader: Option<Reader>,
     /// The token of the server's run under which `reader` and all cursors in memory are valid.
@@ -107,6 +118,10 @@ impl Pump {
             lanes: HashMap::new(),
             publisher,
             in_flight,
+            careful: None,
+            release: None,
+            ended: Ended::default(),
+            next_release: now,
             renderer: Renderer::default(),
             reader: Some(reader),
             token,
@@ -141,7 +156,9 @@ impl Pump {
                 self.begin_stopping();
             }
             self.watch_deliveries()?;
+            self.watch_careful();
             self.hand_over()?;
+            self.release().await?;
             self.ask_for_more();
             if self.checkpoint_is_due() {
                 self.checkpoint().await?;
@@ -165,10 +182,13 @@ impl Pump {
         tokio::select! {
             response = next_response(&mut self.reader) => self.take_response(response).await?,
             () = self.in_flight.progress.notified() => self.last_progress = Instant::now(),
+            () = progress(self.careful.as_ref()) => if let Some(client) = &mut self.careful {
+                client.last_progress = Instant::now();
+            },
             () = self.session.rows.notified(), if !self.stopping => self.round += 1,
             changed = self.session.membership.changed() => if changed.is_ok() { self.look_around().await? },
             Some(opened) = self.openings.join_next() => self.take_opened(opened)?,
-            () = tokio::time::sleep_until(wake_at) => self.tick(),
+            () = tokio::time::sleep_until(wake_at) => self.tick()?,
             () = stop.cancelled(), if !self.stopping => {}
         }
         Ok(())
@@ -177,19 +197,25 @@ impl Pump {
     /// The next moment at which something is to be done without being told.
     fn next_timer(&self) -> Instant {
         let mut next = self.next_poll.min(self.next_checkpoint);
-        for at in self.unblocked_at().into_iter().chain(self.stalled_at()) {
+        let others = [
+            self.unblocked_at(),
+            self.stalled_at(),
+            self.careful_stalled_at(),
+            self.next_release_at(),
+        ];
+        for at in others.into_iter().flatten() {
             next = next.min(at);
         }
         next
     }
 
-    fn tick(&mut self) {
+    fn tick(&mut self) -> Result<(), Error> {
         let now = Instant::now();
         if now >= self.next_poll {
             self.next_poll = now + self.session.options.poll_interval;
             self.round += 1;
         }
-        self.unblock(now);
+        self.unblock(now)
     }
 }
 
@@ -197,6 +223,14 @@ impl Pump {
 async fn next_response(reader: &mut Option<Reader>) -> Option<Response> {
     match reader {
         Some(reader) => reader.response().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Pending while there is no careful client.
+async fn progress(careful: Option<&Careful>) {
+    match careful {
+        Some(client) => client.in_flight.progress.notified().await,
         None => std::future::pending().await,
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dionysus_kafka::{Admin, ClientConfig};
-use dionysus_postgres::{partitions, relays, schema};
+use dionysus_postgres::{relays, schema};
 use dionysus_service::HealthLimits;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -18,18 +18,17 @@ use crate::error::Chain;
 use crate::membership::{Heart, Membership};
 use crate::observe::{self, Observer, RelayHealth};
 use crate::pump::{Ending, Pump, Session};
+use crate::timeline::Timeline;
 use crate::topics::Opener;
+use crate::upkeep::{self, Retention};
 use crate::wake_up::{self, Bells};
 use crate::{Error, LeaseClock, RelayOptions, RelaySignals};
 
-/// Heartbeat, checkpoint, listener, and one for claims and partitions.
-const CONNECTIONS: u32 = 4;
+/// Heartbeat, checkpoint, listener, retention, and one for claims and partitions.
+const CONNECTIONS: u32 = 5;
 
 /// The wait before joining again after a lost lease or a failed start of a session.
 const REJOIN: Duration = Duration::from_millis(500);
-
-/// How often missing partitions are looked for; days are made several ahead, so an hour is soon enough, and a failure is mended within ten minutes.
-const MAINTENANCE: Duration = Duration::from_mins(10);
 
 /// How often to look whether a newer program has migrated the schema; each session looks as well when it begins.
 const SCHEMA_WATCH: Duration = Duration::from_secs(10);
@@ -43,6 +42,8 @@ pub struct Relay {
     signals: RelaySignals,
     bells: Bells,
     observer: Arc<Observer>,
+    timeline: Timeline,
+    retention: watch::Sender<Retention>,
     keeps_cursors: bool,
 }
 
@@ -64,6 +65,7 @@ impl Relay {
             properties: options.kafka_properties.clone().into_iter().collect::<BTreeMap<_, _>>(),
         };
         let (signals, bells) = (RelaySignals::default(), Bells::default());
+        let (timeline, keep) = (Timeline::new(options.new_timeline), options.retention);
         Ok(Self {
             connect,
             kafka,
@@ -71,6 +73,8 @@ impl Relay {
             signals,
             bells,
             observer: Arc::new(Observer::new()),
+            timeline,
+            retention: watch::Sender::new(Retention { keep, ..Retention::default() }),
             keeps_cursors: false,
         })
     }
@@ -95,6 +99,11 @@ impl Relay {
         RelayHealth::new(Arc::clone(&self.observer), limits)
     }
 
+    /// What retention has done and what it waits for; changes once a minute. Outlives the relay.
+    pub fn retention(&self) -> watch::Receiver<Retention> {
+        self.retention.subscribe()
+    }
+
     /// Rings when rows were committed in this very process: an embedded relay then needs no LISTEN and no poll to be fast.
     pub fn wake_up(&self) -> Arc<Notify> {
         Arc::clone(&self.bells.rows)
@@ -105,7 +114,7 @@ impl Relay {
     ///
     /// # Errors
     /// At the start: Postgres or Kafka can't be reached. At any time: the schema does not fit, because a newer program has migrated it in a way that
-    /// breaks this one; the lanes are then handed over first.
+    /// breaks this one; the lanes are then handed over first. Or the server was restored or failed over: nothing more is published or stored.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing: the lease runs out and the next owner repeats what was not stored.
@@ -113,12 +122,15 @@ impl Relay {
         let pool = self.pool().await?;
         schema::check(&pool).await?;
         let admin = Arc::new(Admin::new(&self.kafka)?);
-        admin.topics().await?;
+        self.timeline.compare(&pool, &self.kafka, &admin.topics().await?).await?;
         let mut services = JoinSet::new();
         if self.options.listen {
             services.spawn(wake_up::listen(pool.clone(), self.bells.clone()));
         }
-        services.spawn(maintain(pool.clone(), self.options.partitions_ahead));
+        services.spawn(upkeep::make_partitions(pool.clone(), self.options.partitions_ahead));
+        if let Some(keep) = self.options.retention {
+            services.spawn(upkeep::retire(pool.clone(), keep, self.retention.clone()));
+        }
         services.spawn(observe::look(pool.clone(), Arc::clone(&self.observer)));
         tracing::info!(name = self.options.name, "relay started");
         let ending = self.until_stopped_or_migrated(&pool, &admin, &stop).await;
@@ -127,7 +139,8 @@ impl Relay {
         ending
     }
 
-    /// A migration that breaks this program stops it as a signal would, and is then the error.
+    /// A migration that breaks this program stops it as a signal would, and is then the error. Another history stops it at once: to hand over would
+    /// be to store places of the one before.
     async fn until_stopped_or_migrated(
         &self,
         pool: &PgPool,
@@ -144,6 +157,7 @@ impl Relay {
                 sessions.await?;
                 Err(misfit.into())
             }
+            restored = self.timeline.ends(pool, self.options.lease_ttl) => Err(restored.into()),
         }
     }
 
@@ -163,7 +177,9 @@ impl Relay {
                     tracing::warn!("lease lost, joining again");
                     self.observer.lease_lost();
                 }
-                Err(Error::Postgres(error)) if error.is_schema() => return Err(error.into()),
+                Err(Error::Postgres(error)) if error.is_schema() || error.is_restored() => {
+                    return Err(error.into());
+                }
                 Err(error) => {
                     tracing::error!(error = %Chain(&error), "session failed, joining again");
                     self.observer.trouble(Chain(&error));
@@ -199,6 +215,7 @@ impl Relay {
     ) -> Result<Ending, Error> {
         self.observer.turn();
         schema::check(pool).await?;
+        self.timeline.look(pool).await?;
         let id = Uuid::new_v4();
         let clock = Arc::new(LeaseClock::default());
         let sent = LeaseClock::now_ms();
@@ -234,20 +251,5 @@ impl Relay {
         let ending = Pump::start(session).await?.run(stop).await;
         heart_task.shutdown().await;
         ending
-    }
-}
-
-/// Makes partitions ahead, for ever.
-async fn maintain(pool: PgPool, ahead: u32) {
-    let mut ticks = tokio::time::interval(MAINTENANCE);
-    loop {
-        ticks.tick().await;
-        match partitions::make_ahead(&pool, ahead).await {
-            Ok(0) => {}
-            Ok(made) => tracing::info!(made, "partitions made"),
-            Err(error) => {
-                tracing::warn!(error = %Chain(&error), "partitions not made, the default partition takes the rows");
-            }
-        }
     }
 }

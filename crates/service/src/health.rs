@@ -3,8 +3,6 @@
 //! Ready is judged by progress, not by the process: a relay that publishes nothing while rows wait is not ready, however well its
 //! threads run. The judgement belongs to the component ([`Health`]); here are only its shape and the place where the endpoint finds it.
 
-use std::fmt;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -101,33 +99,6 @@ impl Verdict {
     }
 }
 
-/// Where the endpoint finds the component: empty while the program starts.
-#[derive(Clone, Default)]
-pub(crate) struct Slot(Arc<OnceLock<Box<dyn Health>>>);
-
-impl Slot {
-    /// Fills it; the first one stays.
-    pub(crate) fn fill(&self, health: impl Health) {
-        self.0.get_or_init(|| Box::new(health));
-    }
-
-    /// Alive from the first moment: whoever starts must not be restarted for that.
-    pub(crate) fn alive(&self) -> Verdict {
-        self.0.get().map_or_else(Verdict::default, |health| health.alive())
-    }
-
-    pub(crate) fn ready(&self) -> Verdict {
-        let starting = || Verdict { reasons: vec!["starting".into()], detail: Value::Null };
-        self.0.get().map_or_else(starting, |health| health.ready())
-    }
-}
-
-impl fmt::Debug for Slot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Slot").field("filled", &self.0.get().is_some()).finish()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,7 +108,7 @@ mod tests {
         let config = HttpConfig {
             listen: "9464".into(),
             unready_after: Duration::ZERO,
-            dead_after: Duration::from_secs(60),
+            dead_after: Duration::from_mins(1),
         };
         let mut faults = Faults::default();
         config.check(&mut faults);
@@ -147,12 +118,5 @@ mod tests {
         HttpConfig { listen: "[::1]:0".into(), ..HttpConfig::default() }.check(&mut faults);
         HttpConfig::default().check(&mut faults);
         assert!(faults.is_empty(), "{faults:?}");
-    }
-
-    #[test]
-    fn who_starts_is_alive_and_not_ready() {
-        let slot = Slot::default();
-        assert!(slot.alive().is_good());
-        assert_eq!(slot.ready().reasons, ["starting"]);
     }
 }

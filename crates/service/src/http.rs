@@ -3,7 +3,9 @@
 //! It opens before anything else is reached, so that a probe is answered from the first moment on, and answers from memory: a server
 //! that is away delays no answer.
 
+use std::fmt;
 use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -12,10 +14,10 @@ use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
-use crate::health::Slot;
 use crate::{Exit, Health, HttpConfig, Report, Verdict, metrics};
 
 /// How often observations of histograms are taken out of their buffers; a scrape does it too.
@@ -95,6 +97,33 @@ impl Drop for Open {
     }
 }
 
+/// Where the endpoint finds the component: empty while the program starts.
+#[derive(Clone, Default)]
+struct Slot(Arc<OnceLock<Box<dyn Health>>>);
+
+impl Slot {
+    /// Fills it; the first one stays.
+    fn fill(&self, health: impl Health) {
+        self.0.get_or_init(|| Box::new(health));
+    }
+
+    /// Alive from the first moment: whoever starts must not be restarted for that.
+    fn alive(&self) -> Verdict {
+        self.0.get().map_or_else(Verdict::default, |health| health.alive())
+    }
+
+    fn ready(&self) -> Verdict {
+        let starting = || Verdict { reasons: vec!["starting".into()], detail: Value::Null };
+        self.0.get().map_or_else(starting, |health| health.ready())
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot").field("filled", &self.0.get().is_some()).finish()
+    }
+}
+
 async fn keep_up(recorder: PrometheusHandle) {
     let mut ticks = tokio::time::interval(UPKEEP);
     loop {
@@ -136,7 +165,6 @@ fn exposition(recorder: &PrometheusHandle) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use crate::probe;
@@ -151,7 +179,8 @@ mod tests {
 
         fn ready(&self) -> Verdict {
             let stuck = self.0.load(Ordering::Relaxed);
-            let reasons = if stuck { vec!["lane `v3_rentals` stands still".into()] } else { vec![] };
+            let reasons =
+                if stuck { vec!["lane `v3_rentals` stands still".into()] } else { vec![] };
             Verdict { reasons, detail: serde_json::json!({ "lanes": 1 }) }
         }
     }
@@ -189,6 +218,13 @@ mod tests {
         assert!(body.contains("# HELP dionysus_test_seconds Told by a test."), "{body}");
         assert!(body.contains("dionysus_test_seconds_bucket{le=\"0.005\"} 1"), "{body}");
         assert_eq!(ask(address, "/nothing").await.0, 404);
+    }
+
+    #[test]
+    fn who_starts_is_alive_and_not_ready() {
+        let slot = Slot::default();
+        assert!(slot.alive().is_good());
+        assert_eq!(slot.ready().reasons, ["starting"]);
     }
 
     #[tokio::test]

@@ -13,8 +13,7 @@ const SECONDS: [f64; 17] = [
 ];
 
 /// Upper bounds of counts: sizes of batches.
-const COUNTS: [f64; 11] =
-    [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 10_000.0];
+const COUNTS: [f64; 11] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 10_000.0];
 
 /// Installs the recorder of this process, once; later calls return the same.
 pub(crate) fn install() -> Result<PrometheusHandle, Report> {

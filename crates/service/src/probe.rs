@@ -73,7 +73,8 @@ fn reasons(body: &str) -> Option<String> {
 /// One GET; status and body.
 pub(crate) fn get(url: &str) -> io::Result<(u16, String)> {
     let malformed = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, what.to_owned());
-    let rest = url.strip_prefix("http://").ok_or_else(|| malformed("the URL begins with http://"))?;
+    let rest =
+        url.strip_prefix("http://").ok_or_else(|| malformed("the URL begins with http://"))?;
     let (authority, path) = rest.find('/').map_or((rest, PATH), |at| rest.split_at(at));
     let with_port =
         if has_port(authority) { authority.to_owned() } else { format!("{authority}:80") };
@@ -134,7 +135,8 @@ mod tests {
 
     #[test]
     fn an_unhealthy_one_fails_with_its_reasons() {
-        let answer = "HTTP/1.1 503 No\r\nA: b\r\n\r\n{\"reasons\": [\"a stands still\", \"b too\"]}";
+        let answer =
+            "HTTP/1.1 503 No\r\nA: b\r\n\r\n{\"reasons\": [\"a stands still\", \"b too\"]}";
         let report = check_at(answering(answer)).unwrap_err();
         assert_eq!(report.exit(), Exit::Failure);
         assert_eq!(report.to_string(), "error: unhealthy: a stands still; b too");

@@ -13,7 +13,7 @@ Exit codes:
   0    done
   1    failed
   2    wrong usage or configuration
-  3    the schema is missing, too old or too new
+  3    the schema is missing, too old or too new, or the server was restored
   4    Postgres or Kafka cannot be reached
   130  ended by a second signal, without cleaning up";
 

@@ -34,6 +34,7 @@ pub struct Traces {
 
 impl Traces {
     #[cfg(not(feature = "otel"))]
+    #[expect(clippy::unnecessary_wraps, reason = "with the feature it can fail")]
     pub(crate) fn of_environment(
         _service: &'static str,
     ) -> Result<(Self, Option<Layered>), crate::Report> {
@@ -43,7 +44,9 @@ impl Traces {
     /// A variable that does nothing must not look as if it did.
     pub(crate) fn say_if_missing(&self) {
         if self.wanted && cfg!(not(feature = "otel")) {
-            tracing::warn!("traces are asked for, but this program was built without the feature `otel`");
+            tracing::warn!(
+                "traces are asked for, but this program was built without the feature `otel`"
+            );
         }
     }
 }

@@ -213,10 +213,10 @@ fn exactly(enqueued: &Enqueued, expected: &[Expected]) -> Result<Vec<EnqueuedEve
 }
 
 fn without_counts(expected: &[Expected]) -> Result<(), String> {
-    match expected.iter().any(|expected| expected.count.is_some()) {
-        true => Err("`count` is for `assert_enqueued!` alone".to_owned()),
-        false => Ok(()),
+    if expected.iter().any(|expected| expected.count.is_some()) {
+        return Err("`count` is for `assert_enqueued!` alone".to_owned());
     }
+    Ok(())
 }
 
 #[cfg(test)]

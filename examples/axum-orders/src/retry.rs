@@ -3,6 +3,8 @@
 //! A handler is one transaction. When Postgres rolls it back to resolve a deadlock or a serialization failure, nothing of it is left, neither changes nor
 //! events, so the request as a whole can be repeated.
 
+use std::time::Duration;
+
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::StatusCode;
@@ -11,6 +13,9 @@ use axum::response::{IntoResponse as _, Response};
 
 /// Bodies are kept for the second try; the largest order is smaller than this.
 const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// By then the other transaction, which was let through, has what both wanted.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Marks the response of a transaction that gave way to another.
 #[derive(Clone, Copy, Debug)]
@@ -28,5 +33,6 @@ pub(crate) async fn once_more(request: Request, next: Next) -> Response {
         return response;
     }
     tracing::info!("transaction gave way to another, repeating the request");
+    tokio::time::sleep(PAUSE).await;
     next.run(again()).await
 }

@@ -70,10 +70,11 @@ async fn a_request_that_a_deadlock_ended_is_repeated_once() {
     let zoe = service.api.customer("Zoe").await;
     let (order, lines) = service.api.order(zoe, &["tea"]).await;
     let path = format!("/orders/{order}/lines/{}", lines[0]);
-    let lock_line = "select from order_lines where id = $1 for update";
+    // Of a table, since that lock goes to whoever has waited longest, and not to the request that is repeated.
+    let lock_lines = "lock table order_lines in exclusive mode";
     let lock_order = "select from orders where id = $1 for update";
 
-    // Who locks the order before the line meets who locks the line before the order, and is patient: the other's wait is looked into first.
+    // Who locks the order before the lines meets who locks a line before its order, and is patient: the other's wait is looked into first.
     let mut other = service.database.pool.begin().await.unwrap();
     sqlx::query("set local deadlock_timeout = '1min'").execute(&mut *other).await.unwrap();
     sqlx::query(lock_order).bind(order).execute(&mut *other).await.unwrap();
@@ -82,7 +83,7 @@ async fn a_request_that_a_deadlock_ended_is_repeated_once() {
         tokio::spawn(async move { api.call(Method::PATCH, &path, json!({ "quantity": 5 })).await });
     service.waiting(1).await;
     // Granted when the request has given way.
-    sqlx::query(lock_line).bind(lines[0]).execute(&mut *other).await.unwrap();
+    sqlx::query(lock_lines).execute(&mut *other).await.unwrap();
     assert!(!request.is_finished(), "the request is repeated");
     other.commit().await.unwrap();
 

@@ -106,7 +106,7 @@ impl Service {
         messages
     }
 
-    /// Waits until this many sessions of the database wait for a lock.
+    /// Waits until this many sessions of the database wait for a lock, the relay's aside.
     pub(crate) async fn waiting(&self, sessions: i64) {
         waiting(&self.database.pool, sessions).await;
     }
@@ -116,7 +116,8 @@ impl Service {
 pub(crate) async fn waiting(pool: &PgPool, sessions: i64) {
     eventually("sessions that wait for a lock", async || {
         let sql = "select count(*) from pg_stat_activity
-            where datname = current_database() and wait_event_type = 'Lock'";
+            where datname = current_database() and wait_event_type = 'Lock'
+                and application_name not like 'outbox-relay%'";
         let count: i64 = sqlx::query_scalar(sql).fetch_one(pool).await.unwrap();
         (count == sessions).then_some(())
     })
@@ -198,9 +199,11 @@ impl Api {
     }
 }
 
+/// Key, event, and product and quantity of each line: what a change is known by.
+pub(crate) type Brief<'a> = (&'a str, &'a str, Vec<(String, i64)>);
+
 impl Message {
-    /// Key, event, and product and quantity of each line: what a change is known by.
-    pub(crate) fn brief(&self) -> (&str, &str, Vec<(String, i64)>) {
+    pub(crate) fn brief(&self) -> Brief<'_> {
         let line = |line: &Value| {
             let product = line["product"].as_str().unwrap().to_owned();
             (product, line["quantity"].as_i64().unwrap())
@@ -211,14 +214,7 @@ impl Message {
 }
 
 /// What [`Message::brief`] gives.
-pub(crate) fn brief<'a>(
-    key: &'a str,
-    event: &'a str,
-    lines: &[(&str, i64)],
-) -> (&'a str, &'a str, Vec<(String, i64)>) {
-    (
-        key,
-        event,
-        lines.iter().map(|(product, quantity)| ((*product).to_owned(), *quantity)).collect(),
-    )
+pub(crate) fn brief<'a>(key: &'a str, event: &'a str, lines: &[(&str, i64)]) -> Brief<'a> {
+    let line = |(product, quantity): &(&str, i64)| ((*product).to_owned(), *quantity);
+    (key, event, lines.iter().map(line).collect())
 }

@@ -1,21 +1,30 @@
-//! Reading the page's tables.
+//! Reading a page's tables.
 
 use std::collections::BTreeMap;
 
-/// How many lines the specification's checklist has.
-const LINES: u16 = 148;
+/// A page that answers each of so many numbered lines of the specification.
+#[derive(Debug)]
+pub(super) struct Page {
+    pub(super) path: &'static str,
+    /// What stands before each number.
+    pub(super) prefix: &'static str,
+    pub(super) lines: u16,
+    /// The answers that it may give.
+    pub(super) answers: &'static [Answer],
+}
 
-/// One line of the checklist.
+/// One line, answered.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Row {
     /// Where it stands in the page, counted from 1.
     pub(super) line: usize,
-    pub(super) number: u16,
+    /// The number with its prefix.
+    pub(super) label: String,
     pub(super) answer: Answer,
     pub(super) tests: Vec<String>,
 }
 
-/// How a line of the checklist is answered.
+/// How a line is answered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Answer {
     /// As it says.
@@ -29,8 +38,6 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    pub(super) const ALL: [Self; 4] = [Self::Same, Self::Stronger, Self::NotApplicable, Self::Open];
-
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Same => "same",
@@ -41,27 +48,75 @@ impl Answer {
     }
 }
 
-/// The rows of all tables that begin with a column `#`, and everything that is wrong with them: the line in the page, and the fault.
-pub(super) fn parse(page: &str) -> (Vec<Row>, Vec<(usize, String)>) {
-    let (mut rows, mut faults) = (Vec::new(), Vec::new());
-    let mut inside = false;
-    for (line, text) in (1..).zip(page.lines()) {
-        let Some(cells) = cells(text) else {
-            inside = false;
-            continue;
-        };
-        let head = cells[0] == "#";
-        inside |= head;
-        if !inside || head || is_rule(&cells) {
-            continue;
+impl Page {
+    /// The rows of all tables that begin with a column `#`, and everything that is wrong with them: the line in the page, and the fault.
+    pub(super) fn parse(&self, text: &str) -> (Vec<Row>, Vec<(usize, String)>) {
+        let (mut rows, mut faults) = (Vec::new(), Vec::new());
+        let mut inside = false;
+        for (line, text) in (1..).zip(text.lines()) {
+            let Some(cells) = cells(text) else {
+                inside = false;
+                continue;
+            };
+            let head = cells[0] == "#";
+            inside |= head;
+            if !inside || head || is_rule(&cells) {
+                continue;
+            }
+            match self.row(line, &cells) {
+                Ok(row) => rows.push(row),
+                Err(fault) => faults.push((line, fault)),
+            }
         }
-        match row(line, &cells) {
-            Ok(row) => rows.push(row),
-            Err(fault) => faults.push((line, fault)),
+        faults.extend(self.miscounted(&rows, text.lines().count()));
+        (rows, faults)
+    }
+
+    /// Number, line, answer, reason, tests.
+    fn row(&self, line: usize, cells: &[String]) -> Result<Row, String> {
+        let [label, says, answer, reason, tests] = cells else {
+            return Err(format!("{} cells, a row has 5", cells.len()));
+        };
+        if !self.labels().any(|known| known == *label) {
+            return Err(format!("there is no line `{label}`"));
+        }
+        if says.is_empty() {
+            return Err(format!("{label} does not say what it answers"));
+        }
+        let answer = self
+            .answers
+            .iter()
+            .copied()
+            .find(|known| known.as_str() == answer)
+            .ok_or_else(|| format!("{label} is answered `{answer}`, which is no answer"))?;
+        if answer != Answer::Same && reason.is_empty() {
+            return Err(format!("{label} is answered `{}` without a reason", answer.as_str()));
+        }
+        let tests = names(tests).map_err(|rest| format!("{label}: `{rest}` is no test's name"))?;
+        match (answer, tests.is_empty()) {
+            (Answer::Same | Answer::Stronger, true) => Err(format!("{label} names no test")),
+            (Answer::Open, false) => Err(format!("{label} is open, but names a test")),
+            _ => Ok(Row { line, label: label.clone(), answer, tests }),
         }
     }
-    faults.extend(miscounted(&rows, page.lines().count()));
-    (rows, faults)
+
+    fn labels(&self) -> impl Iterator<Item = String> {
+        (1..=self.lines).map(|number| format!("{}{number}", self.prefix))
+    }
+
+    fn miscounted(&self, rows: &[Row], end: usize) -> Vec<(usize, String)> {
+        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut faults = Vec::new();
+        for row in rows {
+            if let Some(first) = seen.insert(&row.label, row.line) {
+                let twice = format!("{} is there twice, first in line {first}", row.label);
+                faults.push((row.line, twice));
+            }
+        }
+        let missing = self.labels().filter(|label| !seen.contains_key(label.as_str()));
+        faults.extend(missing.map(|label| (end, format!("{label} is missing"))));
+        faults
+    }
 }
 
 /// The cells of a line of a table; `\|` is part of a cell.
@@ -86,33 +141,6 @@ fn is_rule(cells: &[String]) -> bool {
     cells.iter().all(|cell| cell.chars().all(|c| matches!(c, '-' | ':' | ' ')))
 }
 
-/// Number, line, answer, reason, tests.
-fn row(line: usize, cells: &[String]) -> Result<Row, String> {
-    let [number, says, answer, reason, tests] = cells else {
-        return Err(format!("{} cells, a row has 5", cells.len()));
-    };
-    let number: u16 = number.parse().map_err(|_| format!("`{number}` is no number of a line"))?;
-    if !(1..=LINES).contains(&number) {
-        return Err(format!("there is no line {number}"));
-    }
-    if says.is_empty() {
-        return Err(format!("{number} does not say what it answers"));
-    }
-    let answer = Answer::ALL
-        .into_iter()
-        .find(|known| known.as_str() == answer)
-        .ok_or_else(|| format!("{number} is answered `{answer}`, which is no answer"))?;
-    if answer != Answer::Same && reason.is_empty() {
-        return Err(format!("{number} is answered `{}` without a reason", answer.as_str()));
-    }
-    let tests = names(tests).map_err(|rest| format!("{number}: `{rest}` is no test's name"))?;
-    match (answer, tests.is_empty()) {
-        (Answer::Same | Answer::Stronger, true) => Err(format!("{number} names no test")),
-        (Answer::Open, false) => Err(format!("{number} is open, but names a test")),
-        _ => Ok(Row { line, number, answer, tests }),
-    }
-}
-
 /// The names between back-ticks, which commas and line breaks part.
 fn names(cell: &str) -> Result<Vec<String>, &str> {
     let mut names = Vec::new();
@@ -130,59 +158,55 @@ fn names(cell: &str) -> Result<Vec<String>, &str> {
     Ok(names)
 }
 
-fn miscounted(rows: &[Row], end: usize) -> Vec<(usize, String)> {
-    let mut seen: BTreeMap<u16, usize> = BTreeMap::new();
-    let mut faults = Vec::new();
-    for row in rows {
-        if let Some(first) = seen.insert(row.number, row.line) {
-            faults
-                .push((row.line, format!("{} is there twice, first in line {first}", row.number)));
-        }
-    }
-    let missing = (1..=LINES).filter(|number| !seen.contains_key(number));
-    faults.extend(missing.map(|number| (end, format!("{number} is missing"))));
-    faults
-}
-
 #[cfg(test)]
 mod tests {
     use std::fmt::Write as _;
 
     use super::*;
 
-    /// A page with all lines, these in the place of their own.
-    fn page(special: &[&str]) -> String {
-        let number = |row: &str| row[2..].split(' ').next().unwrap().to_owned();
-        let taken: Vec<String> = special.iter().map(|row| number(row)).collect();
-        let mut page = "| answer | means |\n\n| # | line | answer | why | tests |\n| ---: | --- | --- | --- | --- |\n".to_owned();
+    const PAGE: Page = Page {
+        path: "page.md",
+        prefix: "",
+        lines: 148,
+        answers: &[Answer::Same, Answer::Stronger, Answer::NotApplicable, Answer::Open],
+    };
+
+    /// The text of a page with all lines, these in the place of their own.
+    fn text(page: &Page, special: &[&str]) -> String {
+        let label = |row: &str| row[2..].split(' ').next().unwrap().to_owned();
+        let taken: Vec<String> = special.iter().map(|row| label(row)).collect();
+        let mut text = "| answer | means |\n\n| # | line | answer | why | tests |\n| ---: | --- | --- | --- | --- |\n".to_owned();
         for row in special {
-            page.push_str(row);
-            page.push('\n');
+            text.push_str(row);
+            text.push('\n');
         }
-        for number in (1..=LINES).filter(|n| !taken.contains(&n.to_string())) {
-            writeln!(page, "| {number} | text | open | later | |").unwrap();
+        for label in page.labels().filter(|label| !taken.contains(label)) {
+            writeln!(text, "| {label} | text | open | later | |").unwrap();
         }
-        page
+        text
     }
 
     fn faults(special: &[&str]) -> Vec<(usize, String)> {
-        parse(&page(special)).1
+        PAGE.parse(&text(&PAGE, special)).1
     }
 
     #[test]
     fn every_kind_of_answer_is_read_with_its_tests() {
-        let page = page(&[
-            "| 1 | a `<created\\|updated>` | same | | `core::a::b`, `producer::c` |",
-            "| 2 | ≠ b | stronger | said so | `core::d`<br>`core::e` |",
-            "| 3 | c | not applicable | nothing is stored | |",
-        ]);
-        let (rows, faults) = parse(&page);
+        let text = text(
+            &PAGE,
+            &[
+                "| 1 | a `<created\\|updated>` | same | | `core::a::b`, `producer::c` |",
+                "| 2 | ≠ b | stronger | said so | `core::d`<br>`core::e` |",
+                "| 3 | c | not applicable | nothing is stored | |",
+            ],
+        );
+        let (rows, faults) = PAGE.parse(&text);
         assert_eq!(faults, []);
-        assert_eq!(rows.len(), usize::from(LINES));
+        assert_eq!(rows.len(), 148);
         let tests = ["core::a::b".to_owned(), "producer::c".to_owned()];
         assert_eq!(
             rows[0],
-            Row { line: 5, number: 1, answer: Answer::Same, tests: tests.to_vec() }
+            Row { line: 5, label: "1".to_owned(), answer: Answer::Same, tests: tests.to_vec() }
         );
         assert_eq!((rows[1].answer, rows[1].tests.len()), (Answer::Stronger, 2));
         assert_eq!((rows[2].answer, rows[3].answer), (Answer::NotApplicable, Answer::Open));
@@ -206,15 +230,31 @@ mod tests {
             assert_eq!(found[1].1, "1 is missing", "what can't be read is not there");
             assert_eq!(found.len(), 2);
         }
-        assert_eq!(faults(&["| 1a | a | same | | `c` |"])[0].1, "`1a` is no number of a line");
-        assert_eq!(faults(&["| 149 | a | open | x | |"])[0].1, "there is no line 149");
+        for label in ["1a", "01", "149", "W1"] {
+            let row = format!("| {label} | a | open | x | |");
+            assert_eq!(faults(&[&row])[0].1, format!("there is no line `{label}`"));
+        }
     }
 
     #[test]
     fn a_line_that_is_there_twice_or_not_at_all_is_a_fault() {
         let twice = ["| 7 | a | open | later | |", "| 7 | a | open | later | |"];
         assert_eq!(faults(&twice), [(6, "7 is there twice, first in line 5".to_owned())]);
-        let without = page(&[]).replace("| 148 | text | open | later | |\n", "");
-        assert_eq!(parse(&without).1, [(151, "148 is missing".to_owned())]);
+        let without = text(&PAGE, &[]).replace("| 148 | text | open | later | |\n", "");
+        assert_eq!(PAGE.parse(&without).1, [(151, "148 is missing".to_owned())]);
+    }
+
+    #[test]
+    fn a_page_has_numbers_and_answers_of_its_own() {
+        let answers = &[Answer::Stronger, Answer::Open];
+        let page = Page { path: "page.md", prefix: "W", lines: 3, answers };
+        let rows = ["| W2 | a | stronger | b | `core::a` |", "| W3 | a | same | | `core::a` |"];
+        let (rows, faults) = page.parse(&text(&page, &rows));
+        assert_eq!(rows.iter().map(|row| &*row.label).collect::<Vec<_>>(), ["W2", "W1"]);
+        let fault = |line, text: &str| (line, text.to_owned());
+        assert_eq!(
+            faults,
+            [fault(6, "W3 is answered `same`, which is no answer"), fault(7, "W3 is missing")]
+        );
     }
 }

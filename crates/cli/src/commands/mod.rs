@@ -3,7 +3,9 @@
 mod capture;
 mod completion;
 mod contract;
+mod doctor;
 mod migrate;
+mod retire;
 mod status;
 mod topics;
 
@@ -25,9 +27,11 @@ pub(crate) async fn run(args: Args) -> Result<(), Report> {
             None => contract::print(&settings()?, &topics.contract).await,
             Some(TopicsCommand::List { json }) => topics::list(&settings()?, *json).await,
             Some(TopicsCommand::Create(wanted)) => topics::create(&settings()?, wanted).await,
+            Some(TopicsCommand::Retire(wanted)) => retire::run(&settings()?, wanted).await,
             Some(TopicsCommand::Diff(wanted)) => contract::diff(settings, wanted).await,
         },
         Command::Capture(Capture::Sql(wanted)) => capture::sql(&settings()?, wanted).await,
+        Command::Doctor(wanted) => doctor::run(&settings()?, wanted).await,
         Command::Status { json } => status::run(&settings()?, *json).await,
     }
 }

@@ -179,6 +179,40 @@ async fn an_aggregate_fills_the_replicas_of_its_root_and_its_parts() {
     );
 }
 
+/// W5: the gem drops the parts with a root that is too old.
+#[tokio::test]
+async fn parts_under_a_stale_root_are_judged_by_themselves() {
+    let database = database().await;
+    let mut live = Partition::new(&database, "v3_bookings").await;
+    let mut late = Partition::new(&database, "v3_bookings_genesis").await;
+    let booking = |id: u8, name: &str, fees: &str| {
+        let parts = format!(r#""links":{{"bookings_fees":[]}},"bookings_fees":[{fees}]"#);
+        let data = format!(r#"{{"id":{id},"name":"{name}",{parts}}}"#);
+        event("booking_updated", "Booking", &data)
+    };
+    live.one(&booking(1, "new", ""), Some((6, 0))).await;
+    live.one(&booking(2, "other", r#"{"id":12,"name":"new"}"#), Some((9, 0))).await;
+    let fees = r#"{"id":11,"name":"never seen"},{"id":12,"name":"old"}"#;
+    let applied = late.one(&booking(1, "old", fees), Some((5, 0))).await;
+    assert_eq!(applied, Applied { applied: 1, stale: 2 });
+    assert_eq!(names(&database).await[0], json!({ "id": 1, "name": "new" }));
+    let fees = rows(&database, "select name from fees order by synced_id").await;
+    assert_eq!(fees, json!([{ "name": "never seen" }, { "name": "new" }]));
+}
+
+/// W44: the gem assigns whatever the model has a setter for.
+#[tokio::test]
+async fn a_column_that_nobody_mapped_is_not_written_whatever_a_message_names() {
+    let database = database().await;
+    let mut topic = Partition::new(&database, "v3_rooms").await;
+    for (version, kind) in [(1, "created"), (2, "updated")] {
+        let data = r#"{"id":1,"name":"a","canceled":true}"#;
+        topic.one(&event(&format!("room_{kind}"), "Room", data), Some((version, 0))).await;
+        let written = rows(&database, "select name, canceled from rooms").await;
+        assert_eq!(written, json!([{ "name": "a", "canceled": null }]));
+    }
+}
+
 #[tokio::test]
 async fn what_was_deleted_stays_deleted() {
     let database = database().await;

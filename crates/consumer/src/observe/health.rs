@@ -32,8 +32,10 @@ impl ConsumerHealth {
 impl Health for ConsumerHealth {
     fn alive(&self) -> Verdict {
         let turned = self.observer.turned();
-        let mut verdict =
-            Verdict { detail: json!({ "turned_s_ago": turned.as_secs_f64() }), ..Verdict::default() };
+        let mut verdict = Verdict {
+            detail: json!({ "turned_s_ago": turned.as_secs_f64() }),
+            ..Verdict::default()
+        };
         if turned >= self.limits.dead_after {
             verdict.reasons.push(format!("the main loop has not turned for {}", shown(turned)));
         }
@@ -75,7 +77,11 @@ fn standstill(place: &TopicPartition, partition: &PartitionView, still: Duration
     match &partition.fault {
         Some((_, cause)) => format!("{topic}[{number}] stands still for {still}: {cause}"),
         None => {
-            format!("{topic}[{number}] stands still for {still}, {} messages wait", partition.lag)
+            let waits = match partition.lag {
+                1 => "1 message waits".to_owned(),
+                lag => format!("{lag} messages wait"),
+            };
+            format!("{topic}[{number}] stands still for {still}, {waits}")
         }
     }
 }
@@ -171,10 +177,7 @@ mod tests {
         assert_eq!(scene.reasons(1_001), [""; 0], "they came just now");
         scene.answer(1_025, 20, 0);
         scene.answer(1_030, 20, 0);
-        assert_eq!(
-            scene.reasons(1_031),
-            ["v3_rentals[2] stands still for 31s, 10 messages wait"]
-        );
+        assert_eq!(scene.reasons(1_031), ["v3_rentals[2] stands still for 31s, 10 messages wait"]);
         scene.apply(1_032, 11);
         scene.answer(1_033, 20, 0);
         assert_eq!(scene.reasons(1_040), [""; 0], "a backlog that shrinks is progress");
@@ -218,16 +221,13 @@ mod tests {
             scene.view.started(&place, Some(5));
             scene.answer(at, 6, 0);
         }
-        assert_eq!(scene.reasons(40), ["v3_rentals[2] stands still for 40s, 1 messages wait"]);
+        assert_eq!(scene.reasons(40), ["v3_rentals[2] stands still for 40s, 1 message waits"]);
     }
 
     #[test]
     fn brokers_that_do_not_answer_make_it_unready() {
         let mut scene = Scene::new();
         scene.view.trouble = Some("no broker can be reached".into());
-        assert_eq!(
-            scene.reasons(30),
-            ["Kafka has not answered for 30s: no broker can be reached"]
-        );
+        assert_eq!(scene.reasons(30), ["Kafka has not answered for 30s: no broker can be reached"]);
     }
 }

@@ -107,7 +107,11 @@ pub(super) fn describe() {
     describe_counter!(RETRIES, "Transactions tried again after a deadlock.");
     describe_counter!(FENCED, "Batches that found the offset moved by somebody else.");
     describe_gauge!(LAG, "Messages between what is applied and the end of the log.");
-    describe_gauge!(LAG_SECONDS, Unit::Seconds, "Age of the last applied message while others wait.");
+    describe_gauge!(
+        LAG_SECONDS,
+        Unit::Seconds,
+        "Age of the last applied message while others wait."
+    );
     describe_gauge!(FAULTED, "1 while a fault holds the partition.");
     describe_gauge!(PARTITIONS, "Partitions that are ours.");
     describe_gauge!(READY, "1 while /readyz says so.");

@@ -6,5 +6,6 @@ mod binary;
 mod derive;
 mod faults;
 mod group;
+mod health;
 mod start;
 mod support;

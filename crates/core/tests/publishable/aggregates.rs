@@ -156,6 +156,16 @@ fn a_link_is_no_attribute_but_can_be_the_partition_key() {
 }
 
 #[test]
+fn a_polymorphic_link_says_both_of_its_columns() {
+    let columns = |link: &LinkInfo| (link.name, link.column, link.type_column);
+    let links: Vec<_> = Owner::LINKS.iter().map(columns).collect();
+    assert_eq!(
+        links,
+        [("bookable", Some("bookable_id"), Some("kind_of_bookable")), ("properties", None, None)]
+    );
+}
+
+#[test]
 fn a_model_says_its_links_and_parts() {
     let to_one = |name, column| LinkInfo {
         name,
@@ -254,7 +264,7 @@ fn settings(_: &Property) -> serde_json::Value {
 pub(crate) struct Owner {
     id: i64,
     name: &'static str,
-    #[publishable(hidden)]
+    #[publishable(hidden, column = "kind_of_bookable")]
     bookable_type: Option<&'static str>,
     #[publishable(link = "bookable", type_from = "bookable_type")]
     bookable_id: Option<String>,

@@ -55,10 +55,10 @@ impl Link<'_> {
             }
             _ => quote!(#private::Option::None),
         };
-        let type_column = match self.type_column(attributes) {
-            Some(column) => quote!(#private::Option::Some(#column)),
-            None => quote!(#private::Option::None),
-        };
+        let type_column = self.type_column(attributes).map_or_else(
+            || quote!(#private::Option::None),
+            |column| quote!(#private::Option::Some(#column)),
+        );
         let schema = self.schema(private);
         quote! {
             #private::LinkInfo {

@@ -22,6 +22,8 @@ pub struct PublisherOptions {
     /// A broker refuses the *batch* that exceeds the `max.message.bytes` of its topic: lower this where a topic allows
     /// less (see [`Admin::max_message_bytes`](crate::Admin::max_message_bytes)).
     pub batch_bytes: usize,
+    /// Messages in one batch of one partition. Default 10,000, librdkafka's. With 1 a broker's refusal is about one message alone.
+    pub batch_messages: u32,
     /// Compression of batches. Default none.
     pub compression: Compression,
 }
@@ -34,6 +36,7 @@ impl Default for PublisherOptions {
             queue_messages: 500_000,
             linger: Duration::from_millis(5),
             batch_bytes: 1_000_000,
+            batch_messages: 10_000,
             compression: Compression::None,
         }
     }
@@ -101,6 +104,7 @@ impl PublisherOptions {
             ("queue.buffering.max.messages", self.queue_messages.max(1).to_string()),
             ("linger.ms", self.linger.as_millis().to_string()),
             ("batch.size", self.batch_bytes.max(1).to_string()),
+            ("batch.num.messages", self.batch_messages.max(1).to_string()),
             ("compression.type", self.compression.as_str().into()),
         ]
     }

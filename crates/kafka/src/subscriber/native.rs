@@ -127,7 +127,7 @@ fn name(partitions: &TopicPartitionList) -> Vec<TopicPartition> {
 }
 
 impl Record {
-    pub(super) fn of(message: &BorrowedMessage<'_>) -> Self {
+    pub(crate) fn of(message: &BorrowedMessage<'_>) -> Self {
         Self {
             offset: message.offset(),
             timestamp_ms: message.timestamp().to_millis(),

@@ -1,6 +1,6 @@
 //! What the server and the catalog say.
 
-use sqlx::PgPool;
+use sqlx::{FromRow, PgPool};
 
 use super::column::Column;
 use super::fault::CaptureFault;
@@ -76,7 +76,7 @@ async fn columns(pool: &PgPool, oid: i64) -> Result<Vec<Column>, Error> {
     let at = || Error::at("reading the columns of a captured table");
     let mut tx = pool.begin().await.map_err(at())?;
     sqlx::query("set local search_path = pg_catalog").execute(&mut *tx).await.map_err(at())?;
-    let rows: Vec<(String, String, String, bool, bool, Option<Vec<String>>)> = sqlx::query_as(
+    let rows: Vec<Row> = sqlx::query_as(
         "with recursive made_of (attnum, name, type, typmod, is_array, is_virtual) as (
              select attnum, attname::text, atttypid, atttypmod, false, attgenerated = 'v'
              from pg_attribute where attrelid = $1::bigint::oid and attnum > 0 and not attisdropped
@@ -86,8 +86,9 @@ async fn columns(pool: &PgPool, oid: i64) -> Result<Vec<Column>, Error> {
              from made_of m join pg_type t on t.oid = m.type
              where t.typtype = 'd'
                 or (t.typcategory = 'A' and t.typlen = -1 and not m.is_array and t.typname not in ('int2vector', 'oidvector')))
-         select m.name, format_type(m.type, m.typmod), case n.nspname when 'pg_catalog' then t.typname::text else '' end, m.is_array,
-                m.is_virtual, (select array_agg(e.enumlabel::text) from pg_enum e where e.enumtypid = m.type)
+         select m.name, format_type(m.type, m.typmod) as type_name,
+                case n.nspname when 'pg_catalog' then t.typname::text else '' end as base, m.is_array, m.is_virtual,
+                (select array_agg(e.enumlabel::text) from pg_enum e where e.enumtypid = m.type) as labels
          from made_of m join pg_type t on t.oid = m.type join pg_namespace n on n.oid = t.typnamespace
          where t.typtype <> 'd'
            and (m.is_array or t.typcategory <> 'A' or t.typname in ('int2vector', 'oidvector'))
@@ -98,15 +99,36 @@ async fn columns(pool: &PgPool, oid: i64) -> Result<Vec<Column>, Error> {
     .await
     .map_err(at())?;
     tx.rollback().await.map_err(at())?;
-    Ok(rows
-        .into_iter()
-        .map(|(name, type_name, base, is_array, is_virtual, labels)| Column {
-            name,
-            type_name: if is_array { format!("{type_name}[]") } else { type_name },
-            base,
-            is_array,
-            is_virtual,
-            labels,
-        })
-        .collect())
+    Ok(rows.into_iter().map(Column::from).collect())
+}
+
+/// A column as the statement above selects it.
+#[derive(FromRow)]
+struct Row {
+    name: String,
+    type_name: String,
+    base: String,
+    is_array: bool,
+    is_virtual: bool,
+    labels: Option<Vec<String>>,
+}
+
+impl From<Row> for Column {
+    fn from(row: Row) -> Self {
+        let Row { name, type_name, base, is_array, is_virtual, labels } = row;
+        let type_name = if is_array { format!("{type_name}[]") } else { type_name };
+        Self { name, type_name, base, is_array, is_virtual, labels }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_takes_any_bytes_as_text_is_refused() {
+        let faults = |encoding: &str| Server { encoding: encoding.into() }.faults();
+        assert_eq!(faults("SQL_ASCII").len(), 1);
+        assert!(faults("UTF8").is_empty() && faults("LATIN1").is_empty());
+    }
 }

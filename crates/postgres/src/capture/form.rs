@@ -54,7 +54,7 @@ impl Form {
                 _ => return Self::Any,
             },
         };
-        match (kind.as_ref(), schema["format"].as_str()) {
+        match (kind, schema["format"].as_str()) {
             ("boolean", _) => Self::Boolean,
             ("integer", _) => Self::Integer,
             ("number", _) => Self::Number,

@@ -18,6 +18,10 @@ const MIGRATE_IT: &str = "migrate the application's tables, or correct the model
 
 /// What is captured of a model.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "what a topology says of a model: each its own yes or no"
+)]
 pub(super) struct Plan {
     pub(super) model: dionysus_core::Model,
     pub(super) names: Names,
@@ -79,9 +83,9 @@ impl Plan {
         server: &Server,
     ) -> Result<Self, Vec<CaptureFault>> {
         let fault = |what: String, remedy| {
-            vec![CaptureFault { model: Some(model.model.clone()), what, remedy }]
+            vec![CaptureFault { model: Some(model.name.clone()), what, remedy }]
         };
-        let name = dionysus_core::Model::new(&*model.model)
+        let name = dionysus_core::Model::new(&*model.name)
             .map_err(|error: NameError| fault(error.to_string(), START_IT))?;
         let Some(table) = table else {
             let what = format!("there is no table `{}` (a view is none)", model.table);
@@ -104,7 +108,7 @@ impl Plan {
         }
         match id {
             Some(id) if faults.is_empty() => Ok(Self {
-                names: Names::new(topic, &model.model),
+                names: Names::new(topic, &model.name),
                 model: name,
                 partitioned: table.partitioned,
                 table: table.name,
@@ -139,7 +143,7 @@ impl Plan {
 
 impl Planner<'_> {
     fn refuse(&mut self, what: impl Into<String>, remedy: &'static str) {
-        let model = Some(self.model.model.clone());
+        let model = Some(self.model.name.clone());
         self.faults.push(CaptureFault { model, what: what.into(), remedy });
     }
 
@@ -192,7 +196,7 @@ impl Planner<'_> {
                 );
             } else {
                 let schema = self.model.attribute_schema(name);
-                fields.extend(self.field(what, name, &attribute.column, schema));
+                fields.extend(self.field(&what, name, &attribute.column, schema));
             }
         }
         fields
@@ -201,12 +205,12 @@ impl Planner<'_> {
     /// A column that is written as the type behind `schema` would write it.
     fn field(
         &mut self,
-        what: String,
+        what: &str,
         name: &str,
         column: &str,
         schema: Option<&Value>,
     ) -> Option<Field> {
-        let column = self.column(&what, column)?;
+        let column = self.column(what, column)?;
         let Some(schema) = schema else {
             self.refuse(format!("{what} was registered by an earlier version"), START_IT);
             return None;
@@ -244,13 +248,13 @@ impl Planner<'_> {
                     self.refuse(format!("{what} names instances of another table"), STATE_IT);
                 }
                 (Some(id), Some(model)) if polymorphic => {
-                    let id = self.field(what.clone(), name, id, schema("id"));
-                    let model = self.field(what, name, model, schema("type"));
+                    let id = self.field(&what, name, id, schema("id"));
+                    let model = self.field(&what, name, model, schema("type"));
                     linked
                         .extend(id.zip(model).map(|(id, model)| Linked { id, model: Some(model) }));
                 }
                 (Some(id), _) if !polymorphic => {
-                    let id = self.field(what, name, id, schema("id"));
+                    let id = self.field(&what, name, id, schema("id"));
                     linked.extend(id.map(|id| Linked { id, model: None }));
                 }
                 _ => self.refuse(format!("{what} is computed by the application"), STATE_IT),

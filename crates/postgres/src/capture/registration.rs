@@ -17,7 +17,8 @@ pub(super) struct Topology {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Model {
-    pub(super) model: String,
+    #[serde(rename = "model")]
+    pub(super) name: String,
     pub(super) base: Option<String>,
     pub(super) table: String,
     /// The column.

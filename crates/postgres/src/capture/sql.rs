@@ -47,7 +47,8 @@ pub(super) fn remove(topic: &str, names: &[Names]) -> String {
     let mut sql = format!("-- No more capture by trigger for topic {}.\n{HEAD}", comment(topic));
     sql.push_str("\n-- Each takes its trigger along.\n");
     for Names { function, .. } in names {
-        let _ = writeln!(sql, "drop function if exists {function}() cascade;");
+        // Writing to a String can't fail.
+        writeln!(sql, "drop function if exists {function}() cascade;").ok();
     }
     sql.push_str("\ncommit;\n");
     sql
@@ -55,16 +56,17 @@ pub(super) fn remove(topic: &str, names: &[Names]) -> String {
 
 fn model(topic: &str, plan: &Plan, sql: &mut String) {
     let Plan { names: Names { function, trigger }, table, .. } = plan;
-    sql.push_str(&format!("-- Model {}\n", comment(plan.model.as_str())));
+    writeln!(sql, "-- Model {}", comment(plan.model.as_str())).ok();
     for note in &plan.notes {
-        sql.push_str(&format!("-- LOOK: {}\n", comment(note)));
+        writeln!(sql, "-- LOOK: {}", comment(note)).ok();
     }
     if plan.partitioned {
         sql.push_str("-- LOOK: an update that moves a row to another partition is captured as destroyed and created\n");
     }
     let body = body(topic, plan);
     let quote = dollar_quote(&body);
-    sql.push_str(&format!(
+    writeln!(
+        sql,
         "create or replace function {function}() returns trigger
 language plpgsql
 -- Whoever writes the table needs no right on the outbox.
@@ -84,9 +86,9 @@ revoke all on function {function}() from public;
 -- Row triggers fire by name: before one that changes the row again.
 drop trigger if exists {trigger} on {table};
 create trigger {trigger} after insert or update or delete on {table}
-    for each row execute function {function}();
-"
-    ));
+    for each row execute function {function}();"
+    )
+    .ok();
 }
 
 /// One that the text does not hold.
@@ -215,7 +217,7 @@ fn gone(topic: &str, plan: &Plan) -> String {
     if !plan.id.is_free_text() {
         return statements;
     }
-    let indented: String = statements.lines().map(|line| format!("    {line}\n")).collect();
+    let indented = statements.lines().fold(String::new(), |text, line| text + "    " + line + "\n");
     format!(
         "        -- A key that was refused needs no end.
         if {id} <> '' and octet_length({key}) <= {KEY_BYTES_MAX} then
@@ -354,22 +356,22 @@ fn checks(topic: &str, plan: &Plan) -> String {
 
 fn refuse_if(checks: &mut String, condition: &str, message: &str) {
     let raise = raise(message);
-    let _ = write!(checks, "        if {condition} then\n            {raise}\n        end if;\n");
+    writeln!(checks, "        if {condition} then\n            {raise}\n        end if;").ok();
 }
 
 fn refuse_bytes(checks: &mut String, field: &Field, named: &str) {
     let raise =
         raise(&format!("attribute `{}` of {named} holds bytes that are not UTF-8", field.name));
     let value = field.column.value("new");
-    let _ = write!(
+    writeln!(
         checks,
         "        begin
             perform convert_from({value}, 'UTF8');
         exception when character_not_in_repertoire then
             {raise}
-        end;
-"
-    );
+        end;"
+    )
+    .ok();
 }
 
 fn raise(message: &str) -> String {

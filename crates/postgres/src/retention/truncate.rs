@@ -3,9 +3,7 @@
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
 
 use super::leaf::{self, Leaf};
-use super::{
-    ADVISORY, Hold, How, LOCK_TIMEOUT_MS, Retired, floors, is_gone, is_in_the_way,
-};
+use super::{ADVISORY, Hold, How, LOCK_TIMEOUT_MS, Retired, floors, is_gone, is_in_the_way};
 use crate::Error;
 
 /// How long the work under the lock may take: a truncation is a matter of milliseconds.

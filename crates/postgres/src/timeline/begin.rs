@@ -8,7 +8,7 @@
 //!    lane. Ids of another cluster would otherwise be read again when this one comes to them.
 //! 3. Numbers go on at `timeline << 48`, epochs at `timeline << 16`; neither ever goes down, also when this transaction fails half-way:
 //!    `setval` is not undone.
-//! 4. The rows come back in their old order, with new ids and numbers, just behind the cursors. Their events, contents and times stay.
+//! 4. Quarantined rows get new numbers; they were passed, so these are the lowest. The other rows come back in their old order, with new ids and numbers, just behind the cursors. Their events, contents and times stay.
 //! 5. A floor at `timeline << 48` replaces the old ones, so that genesis outranks what replicas hold of the lost future.
 //! 6. Leases and the incarnation's token go: every relay forgets what it remembers.
 
@@ -46,7 +46,12 @@ pub async fn begin(
     at_least: i64,
     after: Option<i64>,
 ) -> Result<Option<Begun>, Error> {
-    let mut tx = pool.begin().await.map_err(Error::at("starting a timeline"))?;
+    let at = || Error::at("starting a timeline");
+    let mut tx = pool.begin().await.map_err(at())?;
+    sqlx::raw_sql("set transaction isolation level read committed")
+        .execute(&mut *tx)
+        .await
+        .map_err(at())?;
     if sqlx::query_scalar("select pg_is_in_recovery()")
         .fetch_one(&mut *tx)
         .await
@@ -63,14 +68,13 @@ pub async fn begin(
         return Ok(None);
     }
     let timeline = next(&mut tx, at_least.max(stored + 1)).await?;
-    let begun = write(&mut tx, timeline, &cursor).await.map_err(Error::at("starting a timeline"))?;
-    tx.commit().await.map_err(Error::at("starting a timeline"))?;
+    let begun = write(&mut tx, timeline, &cursor).await.map_err(at())?;
+    tx.commit().await.map_err(at())?;
     Ok(Some(begun))
 }
 
 /// Returns `C0`.
 async fn lock(tx: &mut PgConnection) -> Result<String, sqlx::Error> {
-    sqlx::raw_sql("set transaction isolation level read committed").execute(&mut *tx).await?;
     let cursor =
         sqlx::query_scalar("select pg_current_snapshot()::text").fetch_one(&mut *tx).await?;
     sqlx::raw_sql(AssertSqlSafe(format!(
@@ -92,7 +96,7 @@ async fn next(tx: &mut PgConnection, at_least: i64) -> Result<i64, Error> {
     .fetch_one(tx)
     .await
     .map_err(Error::at("reading the server's timeline"))?;
-    let timeline = if at_least > 1 { at_least.max(server) } else { server.max(1) };
+    let timeline = at_least.max(server);
     if timeline < 1 << (63 - SEQ_BITS) { Ok(timeline) } else { Err(Error::NoMoreTimelines) }
 }
 
@@ -100,10 +104,13 @@ async fn write(tx: &mut PgConnection, timeline: i64, cursor: &str) -> Result<Beg
     let first_seq = timeline << SEQ_BITS;
     sqlx::raw_sql(SET_ASIDE).execute(&mut *tx).await?;
     clear(tx).await?;
-    sqlx::query("select setval('dionysus.outbox_seq', greatest($1, last_value)) from dionysus.outbox_seq")
-        .bind(first_seq)
-        .execute(&mut *tx)
-        .await?;
+    sqlx::query(
+        "select setval('dionysus.outbox_seq', greatest($1, last_value)) from dionysus.outbox_seq",
+    )
+    .bind(first_seq)
+    .execute(&mut *tx)
+    .await?;
+    sqlx::raw_sql(RENUMBER_QUARANTINE).execute(&mut *tx).await?;
     let renumbered = put_back(tx).await?;
     sqlx::raw_sql("delete from dionysus.floors; delete from dionysus.relays; delete from dionysus.incarnation")
         .execute(&mut *tx)
@@ -146,13 +153,20 @@ const SET_ASIDE: &str = "
           and (r.xid = any(array(select pg_snapshot_xip(l.cursor))) or r.xid >= pg_snapshot_xmax(l.cursor))
           and (l.window_seq is null or not pg_visible_in_snapshot(r.xid, l.window_end) or r.seq > l.window_seq)) as o";
 
+/// Replicas may hold a number of the lost future for their keys.
+const RENUMBER_QUARANTINE: &str = "
+    update dionysus.quarantine q set seq = n.next
+    from (select topic, seq, nextval('dionysus.outbox_seq') as next
+          from (select topic, seq from dionysus.quarantine order by seq) as held) as n
+    where q.topic = n.topic and q.seq = n.seq";
+
 /// Empties the outbox, by the faster way that the role has.
 async fn clear(tx: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let truncates: bool = sqlx::query_scalar("select has_table_privilege('dionysus.outbox', 'TRUNCATE')")
-        .fetch_one(&mut *tx)
-        .await?;
-    let sql =
-        if truncates { "truncate dionysus.outbox" } else { "delete from dionysus.outbox" };
+    let truncates: bool =
+        sqlx::query_scalar("select has_table_privilege('dionysus.outbox', 'TRUNCATE')")
+            .fetch_one(&mut *tx)
+            .await?;
+    let sql = if truncates { "truncate dionysus.outbox" } else { "delete from dionysus.outbox" };
     sqlx::query(sql).execute(tx).await?;
     Ok(())
 }

@@ -3,8 +3,8 @@ use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 
 use super::{
-    TABLE, TOPIC, attribute, captured, decimal, events, hidden, install, integer, register, rental,
-    rows, run, text, with,
+    TABLE, TOPIC, attribute, captured, decimal, events, install, integer, register, rental, rows,
+    run, text, with,
 };
 use crate::support::database;
 
@@ -184,112 +184,6 @@ async fn a_type_that_does_not_say_what_it_writes_is_left_for_a_person_to_look_at
         "-- LOOK: attribute `price`: its type does not say what it writes; captured it is a decimal\n",
     ] {
         assert!(sql.contains(note), "{sql}");
-    }
-}
-
-#[tokio::test]
-async fn what_a_trigger_cannot_capture_is_refused_with_all_reasons_at_once() {
-    let database = database().await;
-    let pool = &database.pool;
-    run(pool, TABLE).await;
-    run(pool, "create view listed as select * from rentals").await;
-    let link = |kind: &str, column: Value| json!({ "name": "fees", "kind": kind, "column": column, "type_column": null, "schema": {} });
-    let computed = json!({ "name": "shout", "column": "", "hidden": false, "schema": {} });
-    let later = "the application (`tx.changed(before, after)`)";
-    for (fields, reasons, remedy) in [
-        (
-            json!({ "columns": [attribute("id", integer()), computed.clone()] }),
-            &["attribute `shout` is computed by a function"][..],
-            later,
-        ),
-        (
-            json!({ "links": [link("to_many", Value::Null)] }),
-            &["link `fees` names instances of another table"],
-            later,
-        ),
-        (json!({ "links": [link("to_one", Value::Null)] }), &["link `fees` is computed"], later),
-        (
-            json!({ "links": [link("polymorphic", json!("account_id"))] }),
-            &["link `fees` is computed"],
-            later,
-        ),
-        (
-            json!({ "parts": [{ "name": "photos" }] }),
-            &["its part `photos` lives in another table"],
-            later,
-        ),
-        (
-            json!({ "select": "select * from rentals" }),
-            &["it is read by a query of its own"],
-            later,
-        ),
-        (
-            json!({ "base": "Vehicle" }),
-            &["its table also holds the other models of `Vehicle`"],
-            later,
-        ),
-        (json!({ "source": "typed" }), &["its messages are made by a function"], later),
-        (
-            json!({ "table": "listed" }),
-            &["there is no table `listed`"],
-            "migrate the application's tables",
-        ),
-        (
-            json!({ "soft_delete": "gone_at" }),
-            &[
-                "the soft-delete column is column `gone_at`, which \"public\".\"rentals\" does not have",
-            ],
-            "migrate",
-        ),
-        (
-            json!({ "columns": [attribute("id", integer()), attribute("name", integer())] }),
-            &[
-                "attribute `name`: its type writes an integer, captured from a column of type `text` it would be a text",
-            ],
-            later,
-        ),
-        (
-            json!({ "partition_key": { "computed": true } }),
-            &["its partition key is computed"],
-            "choose an attribute",
-        ),
-        (
-            json!({ "primary_key": "updated_at" }),
-            &["the primary key `updated_at` has the type `timestamp with time zone`"],
-            "choose an attribute",
-        ),
-        (
-            json!({ "columns": [attribute("id", integer()), hidden("name")], "partition_key": { "attribute": "name", "integer": true } }),
-            &["the partition key `name` is to be made an integer, and its column is `text`"],
-            "take an integer column",
-        ),
-        (
-            json!({ "links": null }),
-            &["it was registered by an earlier version"],
-            "start the application in this version",
-        ),
-        (
-            json!({ "columns": [attribute("id", Value::Null)] }),
-            &["attribute `id` was registered by an earlier version"],
-            "start the application",
-        ),
-        (
-            json!({ "columns": [attribute("id", integer()), computed], "parts": [{ "name": "a" }, { "name": "b" }], "primary_key": "code" }),
-            &["`shout`", "`a`", "`b`", "the primary key is column `code`"],
-            "; migrate",
-        ),
-    ] {
-        register(pool, json!([with(rental(), fields.clone())])).await;
-        let error = capture::install(pool, TOPIC, None).await.unwrap_err();
-        let (said, advice) = (error.to_string(), error.remedy().unwrap());
-        assert!(
-            said.starts_with("topic `v3_rentals` cannot be captured by triggers: model `Rental`: "),
-            "{said}"
-        );
-        for reason in reasons {
-            assert!(said.contains(reason), "{fields}: {said}");
-        }
-        assert!(advice.contains(remedy), "{fields}: {advice}");
     }
 }
 

@@ -1,9 +1,10 @@
-//! Capture by trigger, met by plain SQL as psql would send it. The bytes of all column types are compared in `crates/dionysus/tests/captured.rs`.
+//! Capture by trigger, met by plain SQL as psql would send it. The bytes of all column types are compared in `crates/dionysus/tests/captured`.
 
 mod generated;
 mod order;
 mod refused;
 mod transitions;
+mod uncapturable;
 
 use dionysus_core::encode_captured;
 use dionysus_embedded::testing::Database;
@@ -19,7 +20,8 @@ pub(crate) const TOPIC: &str = "v3_rentals";
 pub(crate) const TABLE: &str = "create table rentals (
     id bigint primary key, account_id bigint, name text, price numeric, secret text, updated_at timestamptz, canceled_at timestamptz)";
 
-pub(crate) fn attribute(name: &str, schema: Value) -> Value {
+pub(crate) fn attribute(name: &str, schema: impl Into<Value>) -> Value {
+    let schema = schema.into();
     json!({ "name": name, "column": name, "type": "?", "hidden": false, "schema": schema })
 }
 
@@ -55,11 +57,8 @@ pub(crate) fn rental() -> Value {
 }
 
 /// A model with some fields in place of others.
-pub(crate) fn with(mut model: Value, fields: Value) -> Value {
-    let Value::Object(fields) = fields else { panic!("fields are an object") };
-    for (name, value) in fields {
-        model[name] = value;
-    }
+pub(crate) fn with(mut model: Value, mut fields: Value) -> Value {
+    model.as_object_mut().unwrap().append(fields.as_object_mut().unwrap());
     model
 }
 

@@ -9,6 +9,7 @@ const PUBLISHED: &str = "dionysus_relay_rows_published_total";
 const BYTES: &str = "dionysus_relay_handed_over_bytes_total";
 const LATENCY: &str = "dionysus_relay_publish_latency_seconds";
 const REFUSED: &str = "dionysus_relay_refused_total";
+const QUARANTINED: &str = "dionysus_relay_quarantined_rows";
 const OWNED: &str = "dionysus_relay_lane_owned";
 const BLOCKED: &str = "dionysus_relay_lane_blocked";
 const EPOCH: &str = "dionysus_relay_lane_epoch";
@@ -94,6 +95,7 @@ pub(crate) struct LaneMeters {
     pub(crate) bytes: Counter,
     pub(crate) refused: Counter,
     pub(crate) latency: Histogram,
+    quarantined: Gauge,
     pub(super) owned: Gauge,
     pub(super) blocked: Gauge,
     pub(super) epoch: Gauge,
@@ -109,6 +111,7 @@ impl LaneMeters {
             bytes: counter!(BYTES, TOPIC => topic()),
             refused: counter!(REFUSED, TOPIC => topic()),
             latency: histogram!(LATENCY, TOPIC => topic()),
+            quarantined: gauge!(QUARANTINED, TOPIC => topic()),
             owned: gauge!(OWNED, TOPIC => topic()),
             blocked: gauge!(BLOCKED, TOPIC => topic()),
             epoch: gauge!(EPOCH, TOPIC => topic()),
@@ -117,9 +120,16 @@ impl LaneMeters {
         }
     }
 
+    /// So many rows are kept back.
+    pub(crate) fn quarantined(&self, rows: u64) {
+        #[expect(clippy::cast_precision_loss, reason = "bounded far below 2^52")]
+        self.quarantined.set(rows as f64);
+    }
+
     /// The lane is somebody else's now: what it shows here must not look like the present.
     pub(super) fn clear(&self) {
-        for gauge in [&self.owned, &self.blocked, &self.epoch, &self.pending, &self.oldest] {
+        let Self { quarantined, owned, blocked, epoch, pending, oldest, .. } = self;
+        for gauge in [quarantined, owned, blocked, epoch, pending, oldest] {
             gauge.set(0.0);
         }
     }
@@ -138,7 +148,14 @@ pub(super) fn describe() {
         Unit::Seconds,
         "From a row's append to its acknowledgement by Kafka; at most one row a millisecond and lane is measured."
     );
-    describe_counter!(REFUSED, "Times a lane stopped at a row that its topic does not take.");
+    describe_counter!(
+        REFUSED,
+        "Rows that were refused and set aside, and times a lane stopped at one."
+    );
+    describe_gauge!(
+        QUARANTINED,
+        "Rows kept back from Kafka: refused ones, and those that wait behind them."
+    );
     describe_gauge!(OWNED, "1 while this relay owns the lane.");
     describe_gauge!(BLOCKED, "1 while a cause of its own stops the lane.");
     describe_gauge!(EPOCH, "How many owners the lane has had.");

@@ -34,6 +34,8 @@ pub(super) struct LaneView {
     pub(super) settled: Cursor,
     /// When that moved last, or the lane was claimed.
     pub(super) moved: Instant,
+    /// Rows acknowledged since it was opened with its client.
+    acknowledged: u64,
     pub(super) in_flight: usize,
     /// Why it was stopped last.
     pub(super) cause: Option<String>,
@@ -75,19 +77,24 @@ impl View {
         });
     }
 
-    pub(super) fn show(&mut self, lane: &Lane, in_flight: usize, now: Instant) {
+    pub(super) fn show(&mut self, lane: &Lane, now: Instant) {
+        let deliveries = lane.deliveries();
         let known = self.lanes.get_mut(&lane.topic).filter(|view| view.epoch == lane.epoch);
         let Some(view) = known else {
-            self.lanes.insert(lane.topic.clone(), LaneView::new(lane, in_flight, now));
+            self.lanes.insert(lane.topic.clone(), LaneView::new(lane, now));
             return;
         };
         if view.settled != lane.settled {
             view.settled.clone_from(&lane.settled);
             view.moved = now;
+        }
+        // A place also moves where there was nothing to publish; only an acknowledgement says that all is well again.
+        if deliveries.rows > view.acknowledged {
             self.trouble = None;
         }
+        view.acknowledged = deliveries.rows;
+        view.in_flight = deliveries.waiting;
         view.set_state(lane.state);
-        view.in_flight = in_flight;
         view.cause.clone_from(&lane.cause);
     }
 
@@ -126,14 +133,16 @@ impl View {
 }
 
 impl LaneView {
-    fn new(lane: &Lane, in_flight: usize, now: Instant) -> Self {
+    fn new(lane: &Lane, now: Instant) -> Self {
+        let deliveries = lane.deliveries();
         let mut view = Self {
             meters: lane.meters.clone(),
             epoch: lane.epoch,
             state: lane.state,
             settled: lane.settled.clone(),
             moved: now,
-            in_flight,
+            acknowledged: deliveries.rows,
+            in_flight: deliveries.waiting,
             cause: lane.cause.clone(),
             waiting: Waiting::default(),
             is_unknown: false,

@@ -24,19 +24,22 @@ impl Pump {
     pub(super) async fn checkpoint(&mut self) -> Result<(), Error> {
         self.next_checkpoint = Instant::now() + self.session.options.checkpoint_interval;
         self.settle_lanes();
-        let places: Vec<_> =
-            self.lanes.values().filter(|lane| worth_storing(lane)).map(place).collect();
-        if places.is_empty() {
+        let worth: Vec<&Lane> = self.lanes.values().filter(|lane| worth_storing(lane)).collect();
+        if worth.is_empty() {
             return Ok(());
         }
+        let places: Vec<_> = worth.iter().map(|lane| place(lane)).collect();
+        let held: Vec<_> = worth.iter().flat_map(|lane| lane.kept.to_store(&lane.topic)).collect();
         let wanted = places.len();
-        let stored =
-            lanes::checkpoint(&self.session.pool, self.session.id, self.token, &places).await;
+        let (pool, id) = (&self.session.pool, self.session.id);
+        let stored = lanes::checkpoint(pool, id, self.token, &places, &held).await;
         if let Some(stored) = self.judge(stored, wanted).await? {
             for topic in stored {
                 if let Some(lane) = self.lanes.get_mut(&topic) {
                     lane.stored = lane.settled.clone();
                     lane.unstored = false;
+                    lane.kept.stored();
+                    lane.show_kept();
                 }
             }
             self.session.signals.checkpoints.add(1);
@@ -65,11 +68,10 @@ impl Pump {
 
     pub(super) fn settle_lanes(&mut self) {
         for lane in self.lanes.values_mut() {
-            let settled = self.in_flight.settled(lane.slots);
-            if settled.messages > 0 {
+            lane.settle();
+            if lane.deliveries().messages > 0 {
                 self.failures = 0;
             }
-            lane.settle(settled);
         }
     }
 
@@ -89,7 +91,7 @@ impl Pump {
         } else if active < share && beat.claimable > 0 {
             let wanted = i64::try_from(share - active).unwrap_or(i64::MAX);
             match lanes::claim(&self.session.pool, self.session.id, wanted).await {
-                Ok(claimed) => self.take_lanes(claimed),
+                Ok(claimed) => self.take_lanes(claimed).await?,
                 Err(error) => {
                     tracing::warn!(error = %Chain(&error), "lanes not claimed, trying again at the next heartbeat");
                 }
@@ -98,14 +100,23 @@ impl Pump {
         Ok(())
     }
 
-    fn take_lanes(&mut self, claimed: Vec<Claimed>) {
+    async fn take_lanes(&mut self, claimed: Vec<Claimed>) -> Result<(), Error> {
+        let topics: Vec<_> = claimed.iter().map(|lane| lane.topic.clone()).collect();
         for claimed in claimed {
-            let lane = Lane::new(claimed, self.in_flight.open(), self.last_request + 1);
+            let lane = Lane::new(claimed, &self.in_flight, self.last_request + 1);
             tracing::info!(topic = lane.topic, epoch = lane.epoch, "lane claimed");
-            self.open(&lane);
             self.lanes.insert(lane.topic.clone(), lane);
             self.session.signals.claimed.add(1);
         }
+        // Before a lane is active its held keys must be known.
+        if let Err(error) = self.refresh_keys(&topics).await {
+            tracing::warn!(error = %Chain(&error), "keys in quarantine not read");
+            return self.forget("keys in quarantine could not be read").await;
+        }
+        for topic in &topics {
+            self.open(topic);
+        }
+        Ok(())
     }
 
     /// Stops reading `surplus` lanes, the last by name: relays that look at the same time give up different ones only by luck, and claim
@@ -141,7 +152,9 @@ impl Pump {
             .lanes
             .values()
             .filter(|lane| {
-                lane.state == State::Draining && self.in_flight.settled(lane.slots).waiting == 0
+                lane.state == State::Draining
+                    && lane.deliveries().waiting == 0
+                    && !self.is_releasing(&lane.topic)
             })
             .map(|lane| lane.topic.clone())
             .collect();
@@ -149,11 +162,14 @@ impl Pump {
             return Ok(());
         }
         self.settle_lanes();
-        let places: Vec<_> =
-            drained.iter().filter_map(|topic| self.lanes.get(topic)).map(place).collect();
+        let leaving: Vec<&Lane> =
+            drained.iter().filter_map(|topic| self.lanes.get(topic)).collect();
+        let places: Vec<_> = leaving.iter().map(|lane| place(lane)).collect();
+        let held: Vec<_> =
+            leaving.iter().flat_map(|lane| lane.kept.to_store(&lane.topic)).collect();
         let wanted = places.len();
-        let released =
-            lanes::release(&self.session.pool, self.session.id, self.token, &places).await;
+        let (pool, id) = (&self.session.pool, self.session.id);
+        let released = lanes::release(pool, id, self.token, &places, &held).await;
         if let Some(released) = self.judge(released, wanted).await? {
             for topic in released {
                 tracing::info!(topic, "lane released");
@@ -189,10 +205,12 @@ fn place(lane: &Lane) -> Checkpoint<'_> {
 /// Rows were published since, or so many transactions have passed that looking through them again would cost.
 fn worth_storing(lane: &Lane) -> bool {
     if lane.settled == lane.stored {
-        return false;
+        return lane.kept.has_unstored();
     }
     match (&lane.stored, &lane.settled) {
-        (Cursor::At(stored), Cursor::At(settled)) if !lane.unstored => {
+        (Cursor::At(stored), Cursor::At(settled))
+            if !lane.unstored && !lane.kept.has_unstored() =>
+        {
             settled.xmax() >= stored.xmax() + IDLE_TRANSACTIONS
         }
         _ => true,

@@ -9,8 +9,8 @@ use dionysus_postgres::window::{OutboxRow, Window};
 use tokio::time::Instant;
 
 use super::Pump;
+use super::set_aside::Kept;
 use crate::Error;
-use crate::error::Chain;
 use crate::lane::Lane;
 use crate::message::HandOverError;
 use crate::observe::window_span;
@@ -156,6 +156,18 @@ impl Pump {
             return Ok(Outcome::Skipped);
         }
         let Held { row, mut half } = held;
+        let next_request = self.last_request + 1;
+        let max = self.session.options.quarantine_max;
+        if lane.is_past_doubt() {
+            work.stopped.insert(lane.topic.clone());
+            lane.pause(Instant::now(), next_request);
+            return Ok(Outcome::Skipped);
+        }
+        if !half && Self::must_keep(lane, &row)? {
+            let cause = lane.kept.refusal(row.seq()).cloned();
+            let kept = Self::set_aside(lane, &row, cause, max, next_request)?;
+            return Ok(Self::kept(work, lane, &kept));
+        }
         let appended_us = row.created_at()?.timestamp_micros();
         let primary = (!half).then_some(lane.topic.as_str());
         let (mut handed, mut refused) = (0, None);
@@ -163,15 +175,17 @@ impl Pump {
             // Up to the last message of a row, the lane has come only to the row before.
             let last = half || lane.twin.is_none();
             let seq = if last { row.seq() } else { lane.handed_seq };
-            let ticket = self.in_flight.expect(lane.slots, seq, last.then_some(appended_us));
-            let publisher = &self.publisher;
+            let ticket =
+                lane.in_flight.expect(lane.slots, seq, row.seq(), last.then_some(appended_us));
+            let careful = self.careful.as_ref().filter(|_| lane.doubt.is_some());
+            let publisher = careful.map_or(&self.publisher, |client| &client.publisher);
             let (limit, mut bytes) = (lane.limit, 0);
             let publish = |message: &OutgoingMessage<'_>| {
                 bytes = refuse_above(limit, message)?;
                 publisher.publish(message, ticket)
             };
             if let Err(error) = self.renderer.with_message(&row, topic, publish) {
-                self.in_flight.retract(lane.slots);
+                lane.in_flight.retract(lane.slots);
                 refused = Some(error);
                 break;
             }
@@ -188,18 +202,19 @@ impl Pump {
             Some(HandOverError::Publish(PublishError::QueueFull)) => {
                 Ok(Outcome::QueueFull(Held { row, half }))
             }
-            Some(HandOverError::Publish(error)) => {
-                work.stopped.insert(lane.topic.clone());
-                stop_lane(lane, row.seq(), &error, error.remedy(), self.last_request + 1);
-                Ok(Outcome::Skipped)
-            }
-            Some(HandOverError::Capture(error)) => {
-                work.stopped.insert(lane.topic.clone());
-                stop_lane(lane, row.seq(), &error, error.remedy(), self.last_request + 1);
-                Ok(Outcome::Skipped)
-            }
             Some(HandOverError::Row(error)) => Err(error.into()),
+            Some(error) => {
+                let kept = Self::refused(lane, &row, &error, max, next_request)?;
+                Ok(Self::kept(work, lane, &kept))
+            }
         }
+    }
+
+    fn kept(work: &mut Work, lane: &Lane, kept: &Kept) -> Outcome {
+        if matches!(kept, Kept::Stopped) {
+            work.stopped.insert(lane.topic.clone());
+        }
+        Outcome::Skipped
     }
 }
 
@@ -210,24 +225,4 @@ fn refuse_above(limit: usize, message: &OutgoingMessage<'_>) -> Result<u64, Publ
         return Ok(u64::try_from(bytes).unwrap_or(u64::MAX));
     }
     Err(PublishError::TooLarge { topic: message.topic.to_owned(), bytes })
-}
-
-/// The row stays where it is and its lane waits: nothing is lost, nothing overtakes it, other lanes flow.
-fn stop_lane(
-    lane: &mut Lane,
-    seq: i64,
-    error: &dyn std::error::Error,
-    remedy: Option<String>,
-    next_request: u64,
-) {
-    let wait = lane.block(Instant::now(), next_request, error);
-    lane.meters.refused.increment(1);
-    tracing::error!(
-        topic = lane.topic,
-        seq,
-        error = %Chain(error),
-        remedy,
-        retry_ms = wait.as_millis(),
-        "row refused, lane stopped"
-    );
 }

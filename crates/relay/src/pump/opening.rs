@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::Pump;
 use crate::Error;
 use crate::error::Chain;
-use crate::lane::{Lane, State};
+use crate::lane::State;
 use crate::observe::Rebuild;
 use crate::topics::OpenError;
 
@@ -16,8 +16,11 @@ pub(super) type Opened = (String, u64, Result<usize, OpenError>);
 
 impl Pump {
     /// Looks up the lane's topics in a task of its own.
-    pub(super) fn open(&mut self, lane: &Lane) {
-        let (opener, publisher) = (self.session.opener.clone(), Arc::clone(&self.publisher));
+    pub(super) fn open(&mut self, topic: &str) {
+        let Some(lane) = self.lanes.get(topic) else { return };
+        let careful = self.careful.as_ref().filter(|_| lane.doubt.is_some());
+        let publisher = Arc::clone(careful.map_or(&self.publisher, |client| &client.publisher));
+        let opener = self.session.opener.clone();
         let topics: Vec<_> = std::iter::once(lane.topic.clone()).chain(lane.twin.clone()).collect();
         let (topic, valid_from) = (lane.topic.clone(), lane.valid_from);
         self.openings.spawn(async move {

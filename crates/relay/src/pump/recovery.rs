@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dionysus_kafka::Disposition;
-use dionysus_postgres::{incarnation, lanes};
+use dionysus_postgres::{incarnation, lanes, quarantine};
 use tokio::time::Instant;
 
 use super::{Ending, Pump, client, reader_name};
@@ -30,7 +30,7 @@ const RECONNECT: Duration = Duration::from_millis(200);
 impl Pump {
     /// A number above every request so far, which no request will have: whoever is valid from there on takes in none of their responses, and no
     /// other opening carries it.
-    fn void_requests(&mut self) -> u64 {
+    pub(super) fn void_requests(&mut self) -> u64 {
         self.last_request += 1;
         self.last_request
     }
@@ -58,14 +58,21 @@ impl Pump {
 
     /// A cause of one topic stops its lane for longer each time; the others go on at once.
     fn recover(&mut self, failure: &Failure) -> Result<(), Error> {
-        let lane = self.lanes.values().find(|lane| lane.slots == failure.lane);
-        let topic = lane.map(|lane| lane.topic.clone());
+        let in_flight = Arc::clone(&self.in_flight);
+        let lane = self.lanes.values_mut().find(|lane| lane.is_seated(&in_flight, failure.lane));
+        let topic = lane.map(|lane| {
+            if failure.error.disposition() == Disposition::Isolate {
+                // A batch was refused: which of its rows, the careful client finds out.
+                lane.doubt = Some(lane.handed);
+            }
+            lane.topic.clone()
+        });
         let code = failure.error.code().map(|code| code.to_string());
         tracing::warn!(topic, error = %Chain(&failure.error), code, "delivery failed, starting again at the first unacknowledged row");
         self.session.observer.trouble(Chain(&failure.error));
         self.rebuild(Rebuild::Delivery)?;
         let next_request = self.void_requests();
-        if matches!(failure.error.disposition(), Disposition::Isolate | Disposition::StopTopic)
+        if failure.error.disposition() == Disposition::StopTopic
             && let Some(lane) = topic.and_then(|topic| self.lanes.get_mut(&topic))
         {
             let wait = lane.block(Instant::now(), next_request, &failure.error);
@@ -92,14 +99,17 @@ impl Pump {
     pub(super) fn rebuild(&mut self, why: Rebuild) -> Result<(), Error> {
         self.discard_client();
         let (publisher, in_flight) = client(&self.session, self.batch_bytes)?;
+        let careful = self.lanes.values().any(|lane| lane.doubt.is_some());
+        let careful = if careful { Some(self.careful()?) } else { None };
         let wait = (RESUME_FIRST * 2_u32.saturating_pow(self.failures.min(16))).min(RESUME_MAX);
         self.failures = self.failures.saturating_add(1);
         self.in_doubt |= self.stopping;
         let until = Instant::now() + wait;
         let next_request = self.void_requests();
         for lane in self.lanes.values_mut() {
-            lane.settle(self.in_flight.settled(lane.slots));
-            lane.restart(in_flight.open(), next_request);
+            lane.settle();
+            let seat = careful.as_ref().filter(|_| lane.doubt.is_some()).unwrap_or(&in_flight);
+            lane.restart(seat, next_request);
             lane.state = State::Blocked { until };
         }
         if self.stopping {
@@ -148,6 +158,8 @@ impl Pump {
     async fn reload(&mut self) -> Result<(), Error> {
         let token = incarnation::token(&self.session.pool).await?;
         let owned = lanes::owned(&self.session.pool, self.session.id).await?;
+        let topics: Vec<_> = owned.iter().map(|lane| lane.topic.clone()).collect();
+        let mut keys = quarantine::keys(&self.session.pool, &topics).await?;
         self.reader =
             Some(Reader::start(&self.session.connect, &reader_name(&self.session)).await?);
         self.token = token;
@@ -158,13 +170,16 @@ impl Pump {
         self.lanes.retain(|topic, _| owned.iter().any(|lane| lane.topic == *topic));
         for claimed in owned {
             let state = self.lanes.get(&claimed.topic).map(|lane| lane.state);
-            let mut lane = Lane::new(claimed, self.in_flight.open(), self.last_request + 1);
-            match state {
-                // An opening under way belongs to the lane that was thrown away.
-                None | Some(State::Opening) => self.open(&lane),
-                Some(state) => lane.state = state,
+            let mut lane = Lane::new(claimed, &self.in_flight, self.last_request + 1);
+            let topic = lane.topic.clone();
+            lane.kept.replace_stored(keys.remove(&topic).unwrap_or_default());
+            // An opening under way belongs to the lane that was thrown away.
+            let opens = matches!(state, None | Some(State::Opening));
+            lane.state = state.unwrap_or(State::Opening);
+            self.lanes.insert(topic.clone(), lane);
+            if opens {
+                self.open(&topic);
             }
-            self.lanes.insert(lane.topic.clone(), lane);
         }
         Ok(())
     }
@@ -173,8 +188,8 @@ impl Pump {
     fn restart_lanes(&mut self) {
         let next_request = self.void_requests();
         for lane in self.lanes.values_mut() {
-            lane.settle(self.in_flight.settled(lane.slots));
-            lane.restart(self.in_flight.open(), next_request);
+            lane.settle();
+            lane.restart(&self.in_flight, next_request);
         }
     }
 
@@ -182,6 +197,7 @@ impl Pump {
     pub(super) fn lose_lease(&mut self) -> Ending {
         self.session.clock.end();
         self.discard_client();
+        self.discard_careful();
         self.lanes.clear();
         Ending::LeaseLost
     }
@@ -209,7 +225,8 @@ impl Pump {
     }
 
     /// Opens blocked lanes again whose time has come: their topics may have changed meanwhile.
-    pub(super) fn unblock(&mut self, now: Instant) {
+    pub(super) fn unblock(&mut self, now: Instant) -> Result<(), Error> {
+        self.leave_careful(now);
         let due: Vec<_> = self
             .lanes
             .values()
@@ -218,13 +235,15 @@ impl Pump {
             .collect();
         for topic in due {
             let next_request = self.void_requests();
-            if let Some(mut lane) = self.lanes.remove(&topic) {
+            let careful = self.lanes.get(&topic).is_some_and(|lane| lane.doubt.is_some());
+            let seat = if careful { self.careful()? } else { Arc::clone(&self.in_flight) };
+            if let Some(lane) = self.lanes.get_mut(&topic) {
                 lane.state = State::Opening;
-                lane.settle(self.in_flight.settled(lane.slots));
-                lane.restart(self.in_flight.open(), next_request);
-                self.open(&lane);
-                self.lanes.insert(topic, lane);
+                lane.settle();
+                lane.restart(&seat, next_request);
+                self.open(&topic);
             }
         }
+        Ok(())
     }
 }

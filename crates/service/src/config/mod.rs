@@ -20,7 +20,7 @@ use crate::{ConfigError, Fault, Faults};
 use layer::Setting;
 
 /// Sections of other binaries: one file and one environment may serve them all.
-const SECTIONS: [&str; 4] = ["relay", "consumer", "producer", "http"];
+const SECTIONS: [&str; 5] = ["relay", "consumer", "producer", "http", "retention"];
 
 /// A configuration. Derive the supertraits with `#[serde(default, deny_unknown_fields)]`; its defaults must serialize
 /// every setting (no `skip_serializing_if`).

@@ -18,9 +18,7 @@ use crate::{Exit, Report};
 pub(crate) type Layered = Filtered<OpenTelemetryLayer<Registry, SdkTracer>, Targets, Registry>;
 
 impl Traces {
-    pub(crate) fn of_environment(
-        service: &'static str,
-    ) -> Result<(Self, Option<Layered>), Report> {
+    pub(crate) fn of_environment(service: &'static str) -> Result<(Self, Option<Layered>), Report> {
         if !is_wanted(variable) {
             return Ok((Self::default(), None));
         }
@@ -182,7 +180,9 @@ mod tests {
     #[test]
     fn what_is_no_traceparent_links_nothing() {
         assert!(context(PARENT.as_bytes()).is_some());
-        assert!(context(b"cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-later").is_some());
+        assert!(
+            context(b"cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-later").is_some()
+        );
         for text in [
             "",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",

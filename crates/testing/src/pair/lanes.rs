@@ -14,8 +14,7 @@ use crate::{Error, Message};
 pub(super) struct Lanes {
     pool: PgPool,
     reader: WindowReader,
-    /// By topic.
-    lanes: BTreeMap<String, Lane>,
+    by_topic: BTreeMap<String, Lane>,
     pub(super) chunk_rows: u32,
 }
 
@@ -31,7 +30,7 @@ impl Lanes {
         dionysus_postgres::schema::check(pool).await?;
         let reader = WindowReader::connect(&pool.connect_options(), "dionysus-testing").await?;
         let chunk_rows = RelayOptions::default().chunk_rows;
-        Ok(Self { pool: pool.clone(), reader, lanes: BTreeMap::new(), chunk_rows })
+        Ok(Self { pool: pool.clone(), reader, by_topic: BTreeMap::new(), chunk_rows })
     }
 
     /// What became visible since the last time, by version.
@@ -42,7 +41,7 @@ impl Lanes {
             let (to, rows) = self.window(&from, &topics).await?;
             for row in &rows {
                 let topic = row.topic()?;
-                let twin = self.lanes.get(topic).and_then(|lane| lane.twin.as_deref());
+                let twin = self.by_topic.get(topic).and_then(|lane| lane.twin.as_deref());
                 for topic in [Some(topic), twin].into_iter().flatten() {
                     messages.push((row.seq(), Message::new(topic, Rendered::of(row, topic)?)));
                 }
@@ -51,7 +50,7 @@ impl Lanes {
         }
         // Only now: an error leaves every lane where it was.
         for (topic, to) in reached {
-            if let Some(lane) = self.lanes.get_mut(&topic) {
+            if let Some(lane) = self.by_topic.get_mut(&topic) {
                 lane.cursor = to;
             }
         }
@@ -65,7 +64,7 @@ impl Lanes {
         for topic in topics::all(&self.pool).await? {
             let twin = topic.genesis_replica.then(|| format!("{}{GENESIS_SUFFIX}", topic.name));
             let beginning = || Lane { twin: None, cursor: Snapshot::beginning() };
-            self.lanes.entry(topic.name).or_insert_with(beginning).twin = twin;
+            self.by_topic.entry(topic.name).or_insert_with(beginning).twin = twin;
         }
         Ok(())
     }
@@ -73,7 +72,7 @@ impl Lanes {
     /// Lanes that stand at the same place are read together.
     fn agreeing(&self) -> Vec<(Snapshot, Vec<String>)> {
         let mut groups: Vec<(Snapshot, Vec<String>)> = Vec::new();
-        for (topic, lane) in &self.lanes {
+        for (topic, lane) in &self.by_topic {
             match groups.iter_mut().find(|(cursor, _)| *cursor == lane.cursor) {
                 Some((_, topics)) => topics.push(topic.clone()),
                 None => groups.push((lane.cursor.clone(), vec![topic.clone()])),

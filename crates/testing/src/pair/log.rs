@@ -53,15 +53,16 @@ impl Log {
     ) -> Result<(), Error> {
         let partition = partition(&message, self.partitions);
         let place = TopicPartition { topic: message.topic.clone(), partition };
-        if !self.ends.contains_key(&place) {
-            let read = applier.reads(&place.topic);
-            let applied = if read { applier.position(&place).await? } else { None }.unwrap_or(0);
-            self.ends.insert(place.clone(), End { next: applied, applied });
-        }
-        if let Some(end) = self.ends.get_mut(&place) {
-            self.records.push(LogRecord { partition, offset: end.next, message });
-            end.next += 1;
-        }
+        let end = match self.ends.get(&place) {
+            Some(end) => *end,
+            None if applier.reads(&place.topic) => {
+                let from = applier.position(&place).await?.unwrap_or(0);
+                End { next: from, applied: from }
+            }
+            None => End { next: 0, applied: 0 },
+        };
+        self.ends.insert(place, End { next: end.next + 1, ..end });
+        self.records.push(LogRecord { partition, offset: end.next, message });
         Ok(())
     }
 

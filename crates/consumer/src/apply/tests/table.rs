@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{APPLIED, Partition, STALE, database, names};
+use super::{APPLIED, Partition, STALE, database, names, rows};
 use crate::change::testing::event;
 
 fn timed(event_kind: &str, name: &str, second: Option<u32>) -> String {
@@ -87,6 +87,21 @@ async fn every_cell_of_the_guards_table_holds() {
         let holds = names(&database).await == json!([{ "id": 1, "name": "new" }]);
         assert_eq!(holds, admitted, "case {n}");
     }
+}
+
+/// W8: the gem nulls a time that a message does not name, and with it the guard that holds messages without a version against it.
+#[tokio::test]
+async fn a_message_without_a_time_leaves_the_one_that_is_there_and_what_is_older_is_refused() {
+    let database = database().await;
+    let mut topic = Partition::new(&database, "v3_bookings").await;
+    topic.one(&timed("created", "a", Some(5)), None).await;
+    assert_eq!(topic.one(&timed("updated", "b", None), None).await, APPLIED);
+    assert_eq!(topic.one(&timed("updated", "c", Some(4)), None).await, STALE);
+    let query = "select name, synced_updated_at from bookings";
+    assert_eq!(
+        rows(&database, query).await,
+        json!([{ "name": "b", "synced_updated_at": "2024-01-15T10:00:05" }])
+    );
 }
 
 #[tokio::test]

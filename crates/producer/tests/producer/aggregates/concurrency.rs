@@ -57,6 +57,84 @@ async fn the_last_message_of_an_aggregate_holds_every_committed_part() {
     assert!(last.iter().all(|round| *round == ROUNDS), "{last:?}");
 }
 
+#[derive(FromRow, Publishable)]
+#[publishable(crate = "dionysus_core", table = "purses")]
+struct Purse {
+    id: i64,
+    #[sqlx(skip)]
+    #[publishable(part)]
+    coins: Part<Vec<Coin>>,
+    #[sqlx(skip)]
+    #[publishable(part)]
+    bills: Part<Vec<Bill>>,
+}
+
+#[derive(FromRow, Publishable)]
+#[publishable(crate = "dionysus_core", table = "coins")]
+struct Coin {
+    id: i64,
+    #[publishable(hidden)]
+    purse_id: i64,
+    amount: i64,
+}
+
+#[derive(FromRow, Publishable)]
+#[publishable(crate = "dionysus_core", table = "bills")]
+struct Bill {
+    id: i64,
+    #[publishable(hidden)]
+    purse_id: i64,
+    amount: i64,
+}
+
+/// W2: the gem reads a root and each kind of its parts by queries of different moments. Here each transaction moves money from a part of one kind to a part of the
+/// other, so that a message which is not of one moment holds another sum.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn parts_of_two_kinds_are_of_one_moment_in_each_message() {
+    let builder = Topology::builder().namespace("v3", |ns| {
+        ns.topic("purses", |t| t.publish::<Purse>().with::<Coin>().with::<Bill>())
+    });
+    let (database, outbox) = connect(builder).await;
+    execute(
+        &database.pool,
+        "create table purses (id bigint primary key); insert into purses values (1);
+         create table coins (id bigint primary key, purse_id bigint, amount bigint);
+         create table bills (like coins including all);
+         insert into coins select n, 1, 0 from generate_series(1, 8) n; insert into bills table coins",
+    )
+    .await;
+    let mut writers = tokio::task::JoinSet::new();
+    for id in 1_i64..=8 {
+        let outbox = outbox.clone();
+        writers.spawn(async move {
+            for _ in 0..ROUNDS {
+                let mut tx = outbox.begin().await.unwrap();
+                let taken = "update coins set amount = amount - 1 where id = $1 returning *";
+                let taken: Coin = sqlx::query_as(taken).bind(id).fetch_one(&mut *tx).await.unwrap();
+                let given = "update bills set amount = amount + 1 where id = $1 returning *";
+                let given: Bill = sqlx::query_as(given).bind(id).fetch_one(&mut *tx).await.unwrap();
+                tx.updated(&taken).unwrap();
+                tx.updated(&given).unwrap();
+                tx.commit().await.unwrap();
+            }
+        });
+    }
+    while let Some(done) = writers.join_next().await {
+        done.unwrap();
+    }
+    let rows = crate::fixture::rows(&database.pool).await;
+    assert_eq!(i64::try_from(rows.len()).unwrap(), 8 * ROUNDS);
+    for row in rows {
+        let value: Value = serde_json::from_str(&row.payload).unwrap();
+        let sum = |kind: &str| -> i64 {
+            let parts = value["message"][0]["data"][0][kind].as_array().unwrap();
+            assert_eq!(parts.len(), 8);
+            parts.iter().map(|part| part["amount"].as_i64().unwrap()).sum()
+        };
+        assert_eq!(sum("coins") + sum("bills"), 0, "{}", row.payload);
+    }
+}
+
 /// A root and its dependants are locked from the read to the commit: a second transaction waits there.
 #[tokio::test]
 async fn a_root_is_locked_until_the_transaction_ends() {

@@ -82,6 +82,79 @@ async fn a_chain_of_tables_is_walked_and_a_deleted_observed_instance_still_leads
     );
 }
 
+/// W14: the gem takes the second change for a duplicate of the first, whatever attributes it is of, and forgets the first's dependants.
+#[tokio::test]
+async fn two_changes_of_one_instance_publish_the_dependants_of_both() {
+    let builder = Topology::builder().namespace("v3", |ns| {
+        ns.topic("orders", |t| {
+            t.publish::<Order>()
+                .with::<Line>()
+                .observe::<Customer>(["name"], "customer_id")
+                .observe::<Customer>(["city"], "account_id")
+        })
+    });
+    let (database, outbox) = connect(builder).await;
+    execute(
+        &database.pool,
+        "insert into customers values (3, 'Ann', 'Riga');
+         insert into orders (id, customer_id, account_id) values (1, 3, 0), (2, 4, 3), (8, 4, 0)",
+    )
+    .await;
+    for within_savepoint in [false, true] {
+        let mut tx = outbox.begin().await.unwrap();
+        let first = customer(&mut tx, "select * from customers for update").await;
+        let named = customer(&mut tx, "update customers set name = name || '!' returning *").await;
+        tx.changed(Some(&first), Some(&named)).unwrap();
+        let moving = "update customers set city = city || '!' returning *";
+        if within_savepoint {
+            let mut savepoint = tx.savepoint().await.unwrap();
+            let moved = customer(&mut savepoint, moving).await;
+            savepoint.changed(Some(&named), Some(&moved)).unwrap();
+            savepoint.commit().await.unwrap();
+        } else {
+            let moved = customer(&mut tx, moving).await;
+            tx.changed(Some(&named), Some(&moved)).unwrap();
+        }
+        tx.commit().await.unwrap();
+    }
+    assert_eq!(
+        published(&database).await,
+        ["order_updated Order:1 []", "order_updated Order:2 []"].repeat(2)
+    );
+}
+
+/// W24: the gem walks the associations when the row is written, and again when it is published, whatever has become of them meanwhile.
+#[tokio::test]
+async fn dependants_are_those_that_the_commit_leaves() {
+    let (database, outbox) = outbox().await;
+    execute(&database.pool, CUSTOMERS).await;
+    let mut tx = outbox.begin().await.unwrap();
+    let before = customer(&mut tx, "select * from customers where id = 3 for update").await;
+    let after =
+        customer(&mut tx, "update customers set name = 'Anna' where id = 3 returning *").await;
+    tx.changed(Some(&before), Some(&after)).unwrap();
+    // After the change was stated: one goes, one comes, and one comes by another transaction.
+    sqlx::raw_sql("update orders set customer_id = 4 where id = 2; update orders set customer_id = 3 where id = 8")
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    execute(&database.pool, "insert into orders (id, customer_id) values (9, 3)").await;
+    tx.commit().await.unwrap();
+    let committed =
+        ["order_updated Order:1 [a]", "order_updated Order:8 []", "order_updated Order:9 []"];
+    assert_eq!(published(&database).await, committed);
+
+    // What comes, goes or moves away before the relay reads does not change what was committed.
+    let mut tx = outbox.begin().await.unwrap();
+    let later =
+        order(&mut tx, "insert into orders (id, customer_id) values (10, 3) returning *").await;
+    tx.created(&later).unwrap();
+    tx.commit().await.unwrap();
+    execute(&database.pool, "update orders set customer_id = 4; delete from lines").await;
+    let [first @ .., last] = &*published(&database).await else { panic!("nothing is published") };
+    assert_eq!((first, &**last), (&committed.map(str::to_owned)[..], "order_created Order:10 []"));
+}
+
 #[derive(Clone, Debug, FromRow, Publishable)]
 #[publishable(crate = "dionysus_core", table = "notes")]
 struct Note {

@@ -3,112 +3,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
-use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Utc};
-use dionysus::types::{Bits, MacAddress, Network, Numeric, OrInfinity, Range, WholeNumeric, Xml};
+mod edges;
+mod models;
+
 use dionysus::{Attribute, Outbox, Publishable, Topology};
 use dionysus_core::encode_captured;
 use dionysus_embedded::testing::{self, Database};
 use dionysus_postgres::capture;
 use serde_json::Value;
-use serde_json::value::RawValue;
 use sqlx::postgres::PgRow;
-use sqlx::postgres::types::{PgInterval, PgMoney, PgPoint, PgTimeTz};
-use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, FromRow, PgPool};
-use uuid::Uuid;
 
-const RECORDING: &str = include_str!("../../../tests/golden/08a-types.json");
+use models::{FURTHER, Further, Sample};
 
-#[derive(sqlx::Type, Attribute)]
-#[sqlx(type_name = "mood", rename_all = "lowercase")]
-enum Mood {
-    Sad,
-    Happy,
-}
-
-#[derive(FromRow, Publishable)]
-#[publishable(table = "samples", partition_key = "account_id")]
-struct Sample {
-    id: i64,
-    #[publishable(hidden)]
-    account_id: Option<i64>,
-    t_string: Option<String>,
-    t_text: Option<String>,
-    t_char: Option<String>,
-    t_bool: Option<bool>,
-    t_int2: Option<i16>,
-    t_int4: Option<i32>,
-    t_int8: Option<i64>,
-    t_num: Option<Numeric>,
-    t_num_12_2: Option<Numeric>,
-    t_num_10_0: Option<WholeNumeric>,
-    t_num_38_0: Option<WholeNumeric>,
-    t_float4: Option<f32>,
-    t_float8: Option<f64>,
-    t_date: Option<OrInfinity<NaiveDate>>,
-    t_time: Option<NaiveTime>,
-    t_timetz: Option<PgTimeTz<NaiveTime, FixedOffset>>,
-    t_ts0: Option<NaiveDateTime>,
-    t_ts6: Option<OrInfinity<NaiveDateTime>>,
-    t_tstz: Option<OrInfinity<DateTime<Utc>>>,
-    t_interval: Option<PgInterval>,
-    t_json: Option<Json<Box<RawValue>>>,
-    t_jsonb: Option<Json<Box<RawValue>>>,
-    t_text_arr: Option<Vec<Option<String>>>,
-    t_int_arr: Option<Vec<Option<i64>>>,
-    t_num_arr: Option<Vec<Numeric>>,
-    t_ts_arr: Option<Vec<NaiveDateTime>>,
-    t_uuid: Option<Uuid>,
-    t_inet: Option<Network>,
-    t_cidr: Option<Network>,
-    t_mac: Option<MacAddress>,
-    t_point: Option<PgPoint>,
-    t_int4range: Option<Range<i32>>,
-    t_tsrange: Option<Range<NaiveDateTime>>,
-    t_daterange: Option<Range<NaiveDate>>,
-    t_money: Option<PgMoney>,
-    t_bit: Option<Bits>,
-    t_xml: Option<Xml>,
-    t_pg_enum: Option<Mood>,
-    t_enum: Option<i32>,
-    t_bytea: Option<Vec<u8>>,
-}
-
-/// Types that the recording does not have, a key that is a text, links, a soft delete.
-#[derive(FromRow, Publishable)]
-#[publishable(table = "further", soft_delete = "gone_at")]
-struct Further {
-    #[publishable(id)]
-    code: String,
-    varbit: Option<Bits>,
-    int8range: Option<Range<i64>>,
-    numrange: Option<Range<Numeric>>,
-    tstzrange: Option<Range<DateTime<Utc>>>,
-    bools: Option<Vec<bool>>,
-    floats: Option<Vec<f64>>,
-    reals: Option<Vec<f32>>,
-    uuids: Option<Vec<Uuid>>,
-    dates: Option<Vec<NaiveDate>>,
-    networks: Option<Vec<Network>>,
-    documents: Option<Vec<Json<Box<RawValue>>>>,
-    moods: Option<Vec<Mood>>,
-    whole: Option<Numeric>,
-    #[publishable(rename = "renamed", column = "original")]
-    #[sqlx(rename = "original")]
-    renamed: Option<String>,
-    #[publishable(link = "account")]
-    account_id: Option<Uuid>,
-    #[publishable(hidden)]
-    owner_type: Option<String>,
-    #[publishable(link = "owner", type_from = "owner_type")]
-    owner_id: Option<i64>,
-    gone_at: Option<DateTime<Utc>>,
-}
-
-const FURTHER: &str = "create table further (
-    code text primary key, varbit bit varying, int8range int8range, numrange numrange, tstzrange tstzrange, bools boolean[], floats float8[],
-    reals real[], uuids uuid[], dates date[], networks inet[], documents jsonb[], moods mood[], whole numeric(9,0), original varchar(20),
-    account_id uuid, owner_type text, owner_id bigint, gone_at timestamptz)";
+const RECORDING: &str = include_str!("../../../../tests/golden/08a-types.json");
 
 async fn captured() -> (Database, Outbox) {
     let database = testing::database().await;
@@ -170,10 +78,11 @@ type Message = (String, String, Option<String>, String, String, String, Option<S
 async fn messages(pool: &PgPool) -> (Vec<Message>, Vec<Message>) {
     let columns = "select topic, key, partition_key, event, model, model_id, coalesce(convert_from(payload, 'UTF8'), capture::text) from dionysus.outbox";
     // The trigger's rows come first: the application's are written as the transaction ends.
-    let mut captured: Vec<Message> = sqlx::query_as(AssertSqlSafe(format!("{columns} order by seq")))
-        .fetch_all(pool)
-        .await
-        .unwrap();
+    let mut captured: Vec<Message> =
+        sqlx::query_as(AssertSqlSafe(format!("{columns} order by seq")))
+            .fetch_all(pool)
+            .await
+            .unwrap();
     run(pool, "truncate dionysus.outbox").await;
     let staged = captured.split_off(captured.len() / 2);
     for (.., message) in &mut captured {
@@ -192,16 +101,17 @@ async fn every_column_type_gives_one_message_by_struct_and_by_trigger() {
     let recording: Value = serde_json::from_str(RECORDING).unwrap();
     let mut compared = 0;
     for step in recording["steps"].as_array().unwrap() {
-        let statements = step["sql"].as_array().unwrap().iter().filter_map(Value::as_str);
-        let insert = statements.filter(|sql| sql.starts_with("INSERT INTO samples")).last().unwrap();
+        let mut statements = step["sql"].as_array().unwrap().iter().filter_map(Value::as_str);
+        let insert = statements.rfind(|sql| sql.starts_with("INSERT INTO samples")).unwrap();
         match step["n"].as_i64().unwrap() {
             // Arrays of arrays, which sqlx does not read: compared with what the gem wrote.
             4 => {
                 run(&database.pool, insert).await;
-                let capture: String = sqlx::query_scalar("select capture::text from dionysus.outbox")
-                    .fetch_one(&database.pool)
-                    .await
-                    .unwrap();
+                let capture: String =
+                    sqlx::query_scalar("select capture::text from dionysus.outbox")
+                        .fetch_one(&database.pool)
+                        .await
+                        .unwrap();
                 run(&database.pool, "truncate dionysus.outbox").await;
                 let mut message = Vec::new();
                 encode_captured(&capture, &mut message).unwrap();
@@ -213,7 +123,10 @@ async fn every_column_type_gives_one_message_by_struct_and_by_trigger() {
             22 => {
                 let sql = AssertSqlSafe(insert.to_owned());
                 let error = sqlx::raw_sql(sql).execute(&database.pool).await.unwrap_err();
-                assert!(error.to_string().contains("attribute `t_bytea` of model `Sample`"), "{error}");
+                assert!(
+                    error.to_string().contains("attribute `t_bytea` of model `Sample`"),
+                    "{error}"
+                );
             }
             row => {
                 both::<Sample>(&outbox, Change::Created, insert).await;
@@ -231,54 +144,6 @@ async fn every_column_type_gives_one_message_by_struct_and_by_trigger() {
 }
 
 #[tokio::test]
-async fn values_at_the_edges_of_their_types_give_one_message() {
-    let (_database, outbox) = captured().await;
-    let edges = [
-        ("t_time", &["24:00:00", "00:00:00.0009"][..]),
-        ("t_timetz", &["24:00:00+00", "00:00:00-15:59:59", "12:00:00.1+05:30"]),
-        ("t_date", &["-infinity", "4713-01-01 BC", "0001-12-31 BC", "262142-12-31"]),
-        ("t_ts6", &["0001-01-01 00:00:00 BC", "262142-12-31 23:59:59.999999", "1969-12-31 23:59:59.999999", "-infinity"]),
-        ("t_tstz", &["0044-03-15 12:00:00+00 BC", "2024-03-31 02:30:00+01", "99999-01-01 00:00:00Z"]),
-        ("t_interval", &["-1 year 2 mons -3 days 04:05:06.789", "-178956970 years", "2147483647 days 2562047788:00:54.775807", "-0.000001 s", "1 mon -1 day"]),
-        ("t_num", &["0", "-0.0", "1e30", "1e-30", "Infinity", "-Infinity", "10000.00010", "99999999999999999999999999999.9"]),
-        ("t_num_38_0", &["NaN", "-99999999999999999999999999999999999999"]),
-        ("t_float4", &["-0", "1e-45", "16777216", "1e15", "9.999999e14", "-Infinity"]),
-        ("t_float8", &["-0", "2.2250738585072014e-308", "1e15", "999999999999999.9", "0.0001", "0.00009999", "1e22", "123456789012345680"]),
-        ("t_money", &["92233720368547758.07", "-92233720368547758.08", "0", "-0.01"]),
-        ("t_inet", &["::1", "::ffff:1.2.3.4/112", "2001:db8::1/33", "0.0.0.0/0", "fe80::1/10"]),
-        ("t_cidr", &["::/0", "10.1.2.0/23"]),
-        ("t_bit", &["1111"]),
-        ("t_point", &["(NaN,Infinity)", "(-0,1e-320)", "(1e15,0.1)"]),
-        ("t_int4range", &["(1,5]", "[-2147483648,2147483647)", "(,)", "[1,1]"]),
-        ("t_tsrange", &["[2022-01-01 10:00:00.999999,2022-01-02]", "[0044-03-15 12:00:00 BC,)", "empty"]),
-        ("t_daterange", &["[0044-03-15 BC,10000-01-01)", "(,2022-01-01]"]),
-        ("t_text_arr", &["{NULL,\"NULL\",\"\",\"a,b\",\"{x}\",\"\\\\\",\"\\\"\",\" \"}", "{é😀}"]),
-        ("t_int_arr", &["{9223372036854775807,NULL}"]),
-        ("t_num_arr", &["{NaN,0.10,1e25}"]),
-        ("t_ts_arr", &["{\"0044-03-15 12:00:00 BC\",2022-01-01}"]),
-        ("t_xml", &["<?xml version=\"1.0\" encoding=\"utf-8\"?><a>é</a>", "<?xml version=\"1.0\" standalone=\"yes\"?>\n<a/>", "text only", ""]),
-        ("t_json", &["{\"a\": 1, \"b\": 2, \"a\": {\"x\": [1e400, -0, 1E5]}}", " [ ] ", "\"\\ud83d\\ude00\"", "12345678901234567890123"]),
-        ("t_jsonb", &["{\"é\": \"\\u2028\", \"n\": 1.10}", "false"]),
-        ("t_bytea", &["\\x", "\\xf09f9880"]),
-        ("t_char", &["", "é", "12345"]),
-        ("t_string", &["\u{7f}\u{85}\u{2029}", " ", "NULL"]),
-        ("t_uuid", &["{A81F3C52-0000-4000-8000-00000000000A}"]),
-        ("t_mac", &["08002B010203"]),
-        ("t_bool", &["f"]),
-        ("t_int2", &["32767"]),
-    ];
-    let mut id = 100;
-    for (column, values) in edges {
-        for value in values {
-            id += 1;
-            let value = value.replace('\'', "''");
-            let insert = format!("insert into samples (id, {column}) values ({id}, '{value}')");
-            both::<Sample>(&outbox, Change::Created, &insert).await;
-        }
-    }
-}
-
-#[tokio::test]
 async fn links_texts_as_keys_and_further_types_give_one_message() {
     let (_database, outbox) = captured().await;
     for values in [
@@ -292,7 +157,10 @@ async fn links_texts_as_keys_and_further_types_give_one_message() {
     }
     for (change, statement) in [
         (Change::Updated, "update further set owner_id = 8 where code = 'a'"),
-        (Change::Destroyed, "update further set gone_at = '2024-01-15 10:00:00.123999' where code = 'a'"),
+        (
+            Change::Destroyed,
+            "update further set gone_at = '2024-01-15 10:00:00.123999' where code = 'a'",
+        ),
         (Change::Created, "update further set gone_at = null where code = 'a'"),
         (Change::Destroyed, "delete from further where code = 'a'"),
     ] {

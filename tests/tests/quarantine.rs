@@ -1,0 +1,257 @@
+//! Rows that Kafka refuses are set aside with the later rows of their keys; everything else flows, and people decide.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use dionysus::Outbox;
+use dionysus_e2e::{Process, alone, eventually, figure, now_ms, read_log};
+use dionysus_embedded::testing;
+use dionysus_kafka::{Admin, ClientConfig, NewTopic};
+use dionysus_postgres::quarantine::{self, Entry, Request, Target};
+use dionysus_testing::TestDatabase;
+use sqlx::{PgPool, query_as};
+
+use crate::models::{Booking, create_tables, topology};
+
+const LIMIT_BYTES: usize = 2_000;
+
+/// A narrow topic, a relay that writes to it, and what it says.
+struct Scene {
+    database: TestDatabase,
+    outbox: Outbox,
+    brokers: String,
+    topic: String,
+    admin: Admin,
+    log: tempfile::NamedTempFile,
+}
+
+impl Scene {
+    async fn new(limit: usize) -> Result<Self> {
+        let database = TestDatabase::new().await;
+        create_tables(&database.pool).await?;
+        let (brokers, namespace) = (testing::brokers().await, testing::topic("v3"));
+        let outbox = Outbox::connect(database.pool.clone(), topology(&namespace)?).await?;
+        let topic = format!("{namespace}_bookings");
+        let admin = Admin::new(&ClientConfig::new(&brokers))?;
+        admin
+            .create_topics(&[NewTopic {
+                name: topic.clone(),
+                partitions: 3,
+                replication: 1,
+                config: settings(limit),
+            }])
+            .await?;
+        let log = tempfile::NamedTempFile::new()?;
+        Ok(Self { database, outbox, brokers, topic, admin, log })
+    }
+
+    fn relay(&self) -> Result<Process> {
+        let variables = [
+            ("DATABASE_URL", &*self.database.url),
+            ("KAFKA_BROKERS", &*self.brokers),
+            ("DIONYSUS_RELAY__LEASE_TTL", "6s"),
+        ];
+        Process::start_logging("outbox-relay", &[], &variables, self.log.path())
+    }
+
+    /// `key@revision` of each record, in the order of each partition.
+    async fn published(&self) -> Result<Vec<String>> {
+        let log = read_log(&self.brokers, &self.topic).await?;
+        let name = |record: &dionysus_e2e::LogRecord| -> Result<String> {
+            let value: serde_json::Value = serde_json::from_slice(&record.payload)?;
+            let revision = &value["message"][0]["data"][0]["revision"];
+            Ok(format!("{}@{revision}", record.key))
+        };
+        log.iter().map(name).collect()
+    }
+
+    async fn revisions(&self, id: i64) -> Result<Vec<String>> {
+        let key = format!("Booking:{id}@");
+        let published = self.published().await?;
+        Ok(published.iter().filter_map(|it| it.strip_prefix(&key)).map(str::to_owned).collect())
+    }
+
+    async fn reaches(&self, id: i64, revisions: &[&str]) {
+        eventually(&format!("Booking:{id} at {revisions:?}"), || async {
+            let found = self.revisions(id).await.ok()?;
+            (found == revisions).then_some(())
+        })
+        .await;
+    }
+
+    async fn quarantined(&self, rows: usize) -> Vec<Entry> {
+        eventually(&format!("{rows} rows in quarantine"), || async {
+            let found = quarantine::list(&self.database.pool, None, true, 100).await.ok()?;
+            (found.len() == rows).then_some(found)
+        })
+        .await
+    }
+}
+
+fn settings(limit: usize) -> BTreeMap<String, String> {
+    [("max.message.bytes".to_owned(), limit.to_string())].into()
+}
+
+async fn book(outbox: &Outbox, id: i64, bytes: usize, revision: i64) -> Result<()> {
+    let mut tx = outbox.begin().await?;
+    let booking: Booking = query_as(
+        "insert into bookings values ($1, $1, $2, $3) on conflict (id) do update set name = excluded.name, revision = excluded.revision returning *",
+    )
+    .bind(id)
+    .bind("x".repeat(bytes))
+    .bind(revision)
+    .fetch_one(&mut *tx)
+    .await?;
+    tx.updated(&booking)?;
+    Ok(tx.commit().await?)
+}
+
+async fn ask(pool: &PgPool, topic: &str, target: Target<'_>, request: Request) -> Result<()> {
+    let rows = quarantine::request(pool, topic, target, request).await?;
+    ensure!(!rows.is_empty(), "nothing to {}", request.as_str());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_row_holds_its_key_alone_and_goes_on_in_order_when_people_say_so() -> Result<()> {
+    let _turn = alone().await;
+    let scene = Scene::new(LIMIT_BYTES).await?;
+    let (pool, topic) = (&scene.database.pool, &scene.topic);
+    let relay = scene.relay()?;
+    let large = 2 * LIMIT_BYTES;
+    for (id, bytes, revision) in
+        [(1, 1, 1), (2, 1, 1), (2, large, 2), (2, 1, 3), (3, large, 1), (3, 1, 2), (1, 1, 2)]
+    {
+        book(&scene.outbox, id, bytes, revision).await?;
+    }
+    scene.reaches(1, &["1", "2"]).await;
+    let held = scene.quarantined(4).await;
+    ensure!(scene.revisions(2).await? == ["1"] && scene.revisions(3).await?.is_empty());
+    let refused: Vec<_> = held.iter().filter(|row| row.cause.is_some()).collect();
+    ensure!(refused.len() == 2 && refused.iter().all(|row| row.bytes > 4_000), "{held:?}");
+
+    // A key is held across a restart, and by a new owner; SIGKILL, so that nothing is handed over.
+    relay.kill().await?;
+    let mut relay = scene.relay()?;
+    book(&scene.outbox, 2, 1, 4).await?;
+    book(&scene.outbox, 1, 1, 3).await?;
+    scene.reaches(1, &["1", "2", "3"]).await;
+    scene.quarantined(5).await;
+
+    // A retry that is refused again changes nothing but the count.
+    ask(pool, topic, Target::Key("Booking:2"), Request::Retry).await?;
+    let tried = eventually("another try", || async {
+        let all = quarantine::list(pool, None, false, 100).await.ok()?;
+        all.into_iter().find(|row| row.key == "Booking:2" && row.attempts == 1)
+    })
+    .await;
+    ensure!(tried.request.is_none() && tried.retry_at.is_some(), "{tried:?}");
+    ensure!(scene.revisions(2).await? == ["1"]);
+
+    // Skipped: what lies behind it goes on, in order. Dropped: all of the key that is held.
+    ask(pool, topic, Target::Row(tried.seq), Request::Skip).await?;
+    scene.reaches(2, &["1", "3", "4"]).await;
+    ask(pool, topic, Target::Key("Booking:3"), Request::Drop).await?;
+    scene.quarantined(0).await;
+    book(&scene.outbox, 3, 1, 9).await?;
+    scene.reaches(3, &["9"]).await;
+
+    // Mended: the topic takes more than before.
+    book(&scene.outbox, 5, large, 1).await?;
+    book(&scene.outbox, 5, 1, 2).await?;
+    scene.quarantined(2).await;
+    scene.admin.replace_settings(topic, &settings(100_000)).await?;
+    ask(pool, topic, Target::All, Request::Retry).await?;
+    scene.reaches(5, &["1", "2"]).await;
+    scene.quarantined(0).await;
+    book(&scene.outbox, 5, large, 3).await?;
+    scene.reaches(5, &["1", "2", "3"]).await;
+
+    let code = relay.terminate(Duration::from_secs(10)).await?;
+    let said = std::fs::read_to_string(scene.log.path())?;
+    for text in ["row refused, set aside", "remedy", "quarantine list"] {
+        ensure!(said.contains(text), "no word of `{text}`:\n{said}");
+    }
+    ensure!(code == 0 && !said.contains("panicked"), "exit code {code}:\n{said}");
+    ensure!(!said.contains("xxx") && !said.contains("Booking:"), "payload or key in the log");
+    Ok(())
+}
+
+/// The relay does not know that the limit was lowered: the broker refuses a whole batch, and the careful client finds the row.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_broker_refuses_with_its_batch_is_found_and_set_aside_alone() -> Result<()> {
+    let _turn = alone().await;
+    let scene = Scene::new(100_000).await?;
+    let mut relay = scene.relay()?;
+    book(&scene.outbox, 1, 1, 1).await?;
+    scene.reaches(1, &["1"]).await;
+    scene.admin.replace_settings(&scene.topic, &settings(LIMIT_BYTES)).await?;
+    // One transaction, so one window, and batches of several rows.
+    let mut tx = scene.outbox.begin().await?;
+    let bookings: Vec<Booking> = query_as(
+        "insert into bookings select n, n, repeat('x', case when n = 50 then 4000 else 1 end), 2 from generate_series(2, 99) n returning *",
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    tx.created_all(&bookings)?;
+    tx.commit().await?;
+    let started = now_ms();
+    let held = scene.quarantined(1).await;
+    ensure!(held[0].key == "Booking:50" && held[0].cause.is_some(), "{held:?}");
+    let others = eventually("all others", || async {
+        let published = scene.published().await.ok()?;
+        let keys: std::collections::BTreeSet<_> = published.into_iter().collect();
+        (keys.len() == 98).then_some(keys)
+    })
+    .await;
+    ensure!(!others.iter().any(|it| it.starts_with("Booking:50@")));
+    figure(format_args!("a refused batch sorted out after {} ms", now_ms() - started));
+    // Past what was in doubt the lane is an ordinary one again.
+    for revision in 3..6 {
+        book(&scene.outbox, 1, 1, revision).await?;
+    }
+    scene.reaches(1, &["1", "3", "4", "5"]).await;
+    let code = relay.terminate(Duration::from_secs(10)).await?;
+    ensure!(code == 0, "exit code {code}:\n{}", std::fs::read_to_string(scene.log.path())?);
+    Ok(())
+}
+
+/// The figure: one oversize row among many delays no other key.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_oversize_row_among_many_delays_no_other_key() -> Result<()> {
+    const ROWS: i64 = 20_000;
+    let _turn = alone().await;
+    let scene = Scene::new(LIMIT_BYTES).await?;
+    let mut tx = scene.outbox.begin().await?;
+    let bookings: Vec<Booking> = query_as(
+        "insert into bookings select n, n, repeat('x', case when n = $1 / 2 then 4000 else 1 end), 1 from generate_series(1, $1) n returning *",
+    )
+    .bind(ROWS)
+    .fetch_all(&mut *tx)
+    .await?;
+    tx.created_all(&bookings)?;
+    tx.commit().await?;
+    let mut relay = scene.relay()?;
+    scene.quarantined(1).await;
+    let log = eventually("all others", || async {
+        let log = read_log(&scene.brokers, &scene.topic).await.ok()?;
+        (i64::try_from(log.len()).ok()? >= ROWS - 1).then_some(log)
+    })
+    .await;
+    let (first, last) = log
+        .iter()
+        .map(|record| record.timestamp_ms)
+        .fold((i64::MAX, 0), |(first, last), at| (first.min(at), last.max(at)));
+    figure(format_args!(
+        "{} rows around an oversize one in {} ms, none repeated",
+        log.len(),
+        last - first
+    ));
+    ensure!(i64::try_from(log.len())? == ROWS - 1, "repeated: {} records", log.len());
+    let code = relay.terminate(Duration::from_secs(10)).await?;
+    ensure!(code == 0, "exit code {code}");
+    let held = scene.quarantined(1).await;
+    held.first().context("a row")?;
+    Ok(())
+}
