@@ -1,4 +1,4 @@
-//! The recording `01a-simple-crud`, met by producer and relay: what lies in the log is what the gem sent.
+//! The recording `01a-simple-crud`.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ struct Note {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_holds_the_recorded_messages_byte_by_byte() -> Result<()> {
-    let recording: Value = serde_json::from_str(include_str!("../golden/01a-simple-crud.json"))?;
+    let recording: Value = serde_json::from_str(include_str!("../../golden/01a-simple-crud.json"))?;
     let database = TestDatabase::with_sql(text(&recording["tables"], "notes")?).await;
     let brokers = testing::brokers().await;
     let namespace = testing::topic("v3");
