@@ -29,11 +29,11 @@ pub async fn http_get(address: &str, path: &str) -> Result<(u16, String)> {
     Ok((status, body.to_owned()))
 }
 
-/// The value of a metric; `series` is its name with its labels, as Prometheus writes them.
+/// The value of a metric that counts; `series` is its name with its labels, as Prometheus writes them.
 ///
 /// # Errors
-/// As for [`http_get`].
-pub async fn metric(address: &str, series: &str) -> Result<Option<f64>> {
+/// As for [`http_get`], and when it is no whole number.
+pub async fn metric(address: &str, series: &str) -> Result<Option<i64>> {
     let (_, body) = http_get(address, "/metrics").await?;
     let line = body.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     Ok(line.map(str::parse).transpose()?)

@@ -12,6 +12,7 @@ mod message_bytes;
 mod models;
 mod open_transaction;
 mod quarantine;
+mod redlock;
 mod relays;
 mod restore;
 mod retention;

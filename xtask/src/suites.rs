@@ -150,6 +150,9 @@ async fn rest(steps: &mut Steps, options: &TestOptions, servers: &Servers) {
         return;
     }
     steps.run("quickstart, real", quickstart(Some(servers))).await;
+    // Off by default, so no other step builds them.
+    let traces = ["test", "-p", "dionysus-service", "--lib", "--features", "otel"];
+    steps.run("traces", plain(&traces)).await;
     steps.run("documentation", documentation()).await;
 }
 

@@ -1,5 +1,7 @@
 //! What can be typed.
 
+mod quarantine;
+
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -7,6 +9,8 @@ use std::str::FromStr;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use clap_complete::Shell;
 use dionysus_service::{Common, EXIT_CODES};
+
+pub(crate) use quarantine::{Decide, ListRows, Quarantine, ShowRow};
 
 const LONG_ABOUT: &str = "Transactional outbox for Postgres and Kafka: schema, topics, state.
 
@@ -34,7 +38,13 @@ pub(crate) enum Command {
     /// Capture by trigger: writes of any program, psql included, become events
     #[command(subcommand, after_help = EXIT_CODES)]
     Capture(Capture),
-    /// Show lanes (who carries a topic to Kafka, how far, what waits) and relays
+    /// See and decide what becomes of rows that Kafka does not take
+    ///
+    /// A row that can't be published is set aside with its cause, and the later rows of its key behind it; everything else flows. What is
+    /// decided here is written down, and the relay that owns the lane executes it within seconds.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Quarantine(Quarantine),
+    /// Show lanes (who carries a topic to Kafka, how far, what waits, what is in quarantine) and relays
     #[command(after_help = EXIT_CODES)]
     Status {
         /// As JSON

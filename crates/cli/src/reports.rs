@@ -3,10 +3,8 @@
 use dionysus_service::{Exit, Report};
 
 pub(crate) fn postgres(error: dionysus_postgres::Error) -> Report {
-    use dionysus_postgres::Error as E;
     let exit = match &error {
-        E::SchemaMissing { .. } | E::SchemaTooOld { .. } | E::SchemaTooNew { .. } => Exit::Schema,
-        E::Restored { .. } => Exit::Schema,
+        error if error.is_schema() || error.is_restored() => Exit::Schema,
         error if error.is_disconnected() => Exit::Unreachable,
         _ => Exit::Failure,
     };

@@ -20,9 +20,8 @@ fn findings(url: &str, brokers: Option<&str>) -> (i32, Vec<(String, String, Stri
     let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
     let text = |finding: &Value, field: &str| finding[field].as_str().unwrap().to_owned();
     let findings = shown["findings"].as_array().unwrap().iter();
-    let findings: Vec<_> = findings
-        .map(|it| (text(it, "check"), text(it, "state"), text(it, "what")))
-        .collect();
+    let findings: Vec<_> =
+        findings.map(|it| (text(it, "check"), text(it, "state"), text(it, "what"))).collect();
     let healthy = findings.iter().all(|(_, state, _)| state != "fault");
     assert_eq!(shown["healthy"], healthy);
     (output.status.code().unwrap(), findings)
@@ -125,7 +124,10 @@ async fn topics_and_what_they_hold_are_compared_with_the_database() {
     let (state, what) = of("numbers", &found)[0];
     assert!(state == "fault" && what.contains(&version.to_string()), "{what}");
     let begun = stdout(&dionysus(&["doctor", "--new-timeline"], &environment));
-    assert!(begun.starts_with("timeline 3 has begun: 0 rows that wait have new numbers, 1 lanes"), "{begun}");
+    assert!(
+        begun.starts_with("timeline 3 has begun: 0 rows that wait have new numbers, 1 lanes"),
+        "{begun}"
+    );
     let (_, found) = findings(&database.url, Some(&brokers));
     assert_eq!(of("numbers", &found)[0].0, "ok");
 }

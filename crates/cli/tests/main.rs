@@ -120,11 +120,15 @@ async fn status_shows_lanes_without_owner() {
     stdout(&dionysus(&["migrate"], &url));
     register(&database, "v3_rentals").await;
     let shown = stdout(&dionysus(&["status"], &url));
-    assert!(shown.contains("\nv3_rentals  -      0      0        -       never"), "{shown}");
+    assert!(
+        shown.contains("\nv3_rentals  -      0      0        -       0            never"),
+        "{shown}"
+    );
     assert!(shown.ends_with("no relays: start `outbox-relay`\n"), "{shown}");
     let status = json(&dionysus(&["status", "--json"], &url));
     assert_eq!(status["lanes"][0]["topic"], "v3_rentals");
     assert_eq!(status["lanes"][0]["owner"], Value::Null);
+    assert_eq!(status["lanes"][0]["quarantined"], 0);
     assert_eq!(status["relays"], json!([]));
 }
 

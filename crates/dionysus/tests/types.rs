@@ -6,7 +6,7 @@
 
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use dionysus::types::{Bits, MacAddress, Network, Numeric, OrInfinity, Range, WholeNumeric, Xml};
-use dionysus::{Attribute, JsonWriter, Publishable, Schema};
+use dionysus::{Attribute, JsonWriter, Outbox, Publishable, Schema, Topology};
 use dionysus_embedded::testing;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -82,6 +82,9 @@ struct Sample {
     t_bytea: Option<Vec<u8>>,
 }
 
+/// Topic, key, partition key and payload.
+type Published = (Option<String>, Option<String>, Option<String>, Option<String>);
+
 /// The rows with a year before 0 or after 9999.
 const FAR_YEARS: [i64; 2] = [18, 19];
 
@@ -151,6 +154,52 @@ async fn every_column_type_gives_the_recorded_bytes() {
             .unwrap();
         assert_eq!(snapshot(&sample).unwrap(), *recorded, "row {id}");
     }
+}
+
+/// Each recorded statement in a transaction of its own, staged as the state that it left. The recording calls the gem's publisher itself, and says `updated`.
+#[tokio::test]
+async fn every_recorded_row_is_published_under_the_recorded_key_with_the_recorded_bytes() {
+    let recording: Value = serde_json::from_str(RECORDING).unwrap();
+    let database = testing::database().await;
+    dionysus::schema::migrate(&database.pool).await.unwrap();
+    for table in ["moods", "samples"] {
+        let statement = recording["tables"][table].as_str().unwrap().to_owned();
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&database.pool).await.unwrap();
+    }
+    let topology = Topology::builder()
+        .integer_partition_keys()
+        .namespace("v3", |ns| ns.topic("samples", |topic| topic.publish::<Sample>()))
+        .build()
+        .unwrap();
+    let outbox = Outbox::connect(database.pool.clone(), topology).await.unwrap();
+    let mut expected = Vec::new();
+    for (id, step) in (1_i64..).zip(recording["steps"].as_array().unwrap()) {
+        let mut tx = outbox.begin().await.unwrap();
+        let statement = insert_statement(step).unwrap().to_owned();
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *tx).await.unwrap();
+        let read = "select * from samples where id = $1 for update";
+        let sample: Result<Sample, _> = sqlx::query_as(read).bind(id).fetch_one(&mut *tx).await;
+        let Ok(sample) = sample else {
+            assert!(NOT_READ.iter().any(|(row, ..)| *row == id), "row {id}");
+            continue;
+        };
+        // Where the gem raises, the change is refused, and the transaction can go on.
+        let staged = tx.updated(&sample);
+        assert_eq!(staged.is_err(), step["raised"].is_object() || step["raised"].is_string());
+        tx.commit().await.unwrap();
+        for message in step["messages"].as_array().into_iter().flatten() {
+            let text = |field: &str| message[field].as_str().map(str::to_owned);
+            expected.push((text("topic"), text("key"), text("partition_key"), text("payload")));
+        }
+    }
+    let published: Vec<Published> = sqlx::query_as(
+        "select topic, key, partition_key, convert_from(payload, 'UTF8') from dionysus.outbox order by seq",
+    )
+    .fetch_all(&database.pool)
+    .await
+    .unwrap();
+    assert_eq!(published.len(), 20);
+    assert_eq!(published, expected);
 }
 
 /// What the gem wrote, and so what we write, is what consumers are told.

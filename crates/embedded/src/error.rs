@@ -150,6 +150,9 @@ impl Error {
             Self::Spawn { program, .. } if program == "mvn" => {
                 "install Maven (Debian: apt-get install maven)".to_owned()
             }
+            Self::Spawn { program, .. } if program == "redis-server" => {
+                "install Redis (Debian: apt-get install redis-server)".to_owned()
+            }
             Self::NoUser => "make an account named postgres, or do not run as root".to_owned(),
             Self::NoFolder => {
                 "set TMPDIR to a folder that everybody may write to, as /tmp".to_owned()

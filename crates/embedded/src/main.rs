@@ -1,17 +1,17 @@
-//! Starts embedded servers for a shell or a test: `dionysus-embedded [postgres] [broker] [kafka]`. Prints `DATABASE_URL=` and
-//! `KAFKA_BROKERS=` lines, then holds the servers until its standard input ends or it is killed.
+//! Starts embedded servers for a shell or a test: `dionysus-embedded [postgres] [broker] [kafka] [redis]`. Prints
+//! `DATABASE_URL=`, `KAFKA_BROKERS=` and `REDIS_URL=` lines, then holds the servers until its standard input ends or it is killed.
 
 use std::io::Read as _;
 use std::process::ExitCode;
 
-use dionysus_embedded::{Broker, Error, Kafka, KafkaOptions, Postgres, PostgresOptions};
+use dionysus_embedded::{Broker, Error, Kafka, KafkaOptions, Postgres, PostgresOptions, Redis};
 
-const USAGE: &str = "usage: dionysus-embedded [postgres] [broker | kafka]";
+const USAGE: &str = "usage: dionysus-embedded [postgres] [broker | kafka] [redis]";
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    let known = |name: &String| ["postgres", "broker", "kafka"].contains(&name.as_str());
+    let known = |name: &String| ["postgres", "broker", "kafka", "redis"].contains(&name.as_str());
     if wanted.is_empty() || !wanted.iter().all(known) {
         say(std::io::stderr(), USAGE);
         return ExitCode::from(2);
@@ -30,6 +30,7 @@ async fn hold(wanted: &[String]) -> Result<(), Error> {
     let mut postgres = None;
     let mut broker = None;
     let mut kafka = None;
+    let mut redis = None;
     if has("postgres") {
         let server = Postgres::start(PostgresOptions::default()).await?;
         say(std::io::stdout(), &format!("DATABASE_URL={}", server.url()));
@@ -45,6 +46,11 @@ async fn hold(wanted: &[String]) -> Result<(), Error> {
         say(std::io::stdout(), &format!("KAFKA_BROKERS={}", server.bootstrap()));
         kafka = Some(server);
     }
+    if has("redis") {
+        let server = Redis::start().await?;
+        say(std::io::stdout(), &format!("REDIS_URL={}", server.url()));
+        redis = Some(server);
+    }
     // A thread of its own: the servers need none of ours.
     let ended = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
     drop(ended.await);
@@ -52,6 +58,9 @@ async fn hold(wanted: &[String]) -> Result<(), Error> {
         server.stop().await;
     }
     if let Some(server) = kafka {
+        server.stop().await;
+    }
+    if let Some(server) = redis {
         server.stop().await;
     }
     drop(broker);

@@ -71,11 +71,20 @@ async fn postgres_and_its_data_are_gone_when_its_parent_is_killed() {
 
 #[tokio::test]
 async fn kafka_is_gone_when_its_parent_is_killed() {
+    is_gone_with_its_parent("kafka").await;
+}
+
+#[tokio::test]
+async fn redis_is_gone_when_its_parent_is_killed() {
+    is_gone_with_its_parent("redis").await;
+}
+
+async fn is_gone_with_its_parent(server: &str) {
     let temporary = tempfile::tempdir().unwrap();
     let mut command = Command::new(PROGRAM);
     command.env("TMPDIR", temporary.path());
-    let (mut holder, _lines) = hold(command, &["kafka"]);
-    let folder = temporary.path().join("dionysus-kafka-");
+    let (mut holder, _lines) = hold(command, &[server]);
+    let folder = temporary.path().join(format!("dionysus-{server}-"));
     assert!(!processes_of(&folder).is_empty());
     holder.kill().unwrap();
     holder.wait().unwrap();

@@ -5,3 +5,4 @@
 mod kafka;
 mod lifetime;
 mod postgres;
+mod redis;

@@ -35,7 +35,7 @@ pub struct Checkpoint<'a> {
     pub cursor: &'a Cursor,
 }
 
-/// Claims up to `limit` lanes that nobody owns, after ending the leases that have run out.
+/// Claims up to `limit` lanes that nobody owns, none of them in `except`, after ending the leases that have run out.
 ///
 /// The first statement deletes expired leases and thereby waits for a heartbeat that is under way: without that lock a lease could be
 /// extended by a transaction that commits after our look. The foreign key then frees their lanes, so that *owner is null* is
@@ -43,7 +43,12 @@ pub struct Checkpoint<'a> {
 ///
 /// # Errors
 /// [`Error::Statement`], [`Error::Snapshot`].
-pub async fn claim(pool: &PgPool, relay: Uuid, limit: i64) -> Result<Vec<Claimed>, Error> {
+pub async fn claim(
+    pool: &PgPool,
+    relay: Uuid,
+    limit: i64,
+    except: &[String],
+) -> Result<Vec<Claimed>, Error> {
     let at = || Error::at("claiming lanes");
     let mut tx = pool.begin().await.map_err(at())?;
     sqlx::query("delete from dionysus.relays where expires_at <= clock_timestamp() and id <> $1")
@@ -53,7 +58,8 @@ pub async fn claim(pool: &PgPool, relay: Uuid, limit: i64) -> Result<Vec<Claimed
         .map_err(at())?;
     let rows = sqlx::query(
         "with free as (
-             select topic from dionysus.lanes where owner is null order by topic limit $2 for update skip locked)
+             select topic from dionysus.lanes where owner is null and topic <> all($3) order by topic limit $2
+             for update skip locked)
          update dionysus.lanes l
          set owner = r.id, epoch = l.epoch + 1, claimed_at = clock_timestamp()
          from free, dionysus.topics t, dionysus.relays r
@@ -63,6 +69,7 @@ pub async fn claim(pool: &PgPool, relay: Uuid, limit: i64) -> Result<Vec<Claimed
     )
     .bind(relay)
     .bind(limit)
+    .bind(except)
     .fetch_all(&mut *tx)
     .await
     .map_err(at())?;
@@ -224,6 +231,8 @@ pub struct Lane {
     pub pending: i64,
     /// Age of the oldest of those, in seconds.
     pub oldest_pending_s: Option<f64>,
+    /// Rows in quarantine: refused ones, and those that wait behind them.
+    pub quarantined: i64,
 }
 
 /// All lanes, by topic.
@@ -235,7 +244,8 @@ pub async fn all(pool: &PgPool) -> Result<Vec<Lane>, Error> {
         "select l.topic, t.genesis_replica, r.name as owner, l.epoch, l.cursor::text as cursor,
                 l.window_end is not null as in_window,
                 extract(epoch from clock_timestamp() - l.checkpointed_at)::float8 as checkpoint_age_s,
-                w.pending, extract(epoch from clock_timestamp() - w.oldest)::float8 as oldest_pending_s
+                w.pending, extract(epoch from clock_timestamp() - w.oldest)::float8 as oldest_pending_s,
+                (select count(*) from dionysus.quarantine q where q.topic = l.topic) as quarantined
          from dionysus.lanes l
          join dionysus.topics t on t.name = l.topic
          left join dionysus.relays r on r.id = l.owner and r.expires_at > clock_timestamp()

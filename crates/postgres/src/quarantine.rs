@@ -4,6 +4,7 @@
 //! until that commits, the lane's cursor keeps retention away from them.
 
 mod people;
+mod requests;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +13,8 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
 
-pub use people::{Entry, Request, Target, list, request, show};
+pub use people::{Contents, Entry, contents, list, show};
+pub use requests::{Left, Outlook, Request, Target, left, outlook, request};
 
 use crate::Error;
 

@@ -90,7 +90,7 @@ pub struct Retired {
     pub leaf: String,
     /// How they went.
     pub how: How,
-    /// How many rows: exact if they were deleted, Postgres's estimate if truncated, 0 for an empty leaf.
+    /// How many rows: exact, but for a truncated leaf above 32 MiB, where it is Postgres's estimate; 0 for an empty leaf.
     pub rows: u64,
     /// Bytes on disk that were given back, indexes included.
     pub bytes: u64,
@@ -150,7 +150,7 @@ async fn by_leaf(
     retired: &mut Vec<Retired>,
 ) -> Result<Option<Hold>, Error> {
     let mut hold = None;
-    for leaf in leaves.iter().filter(|leaf| leaf.is_old).take(LEAVES_MAX) {
+    for leaf in leaves.iter().filter(|leaf| leaf.is_old()).take(LEAVES_MAX) {
         match truncate::retire(conn, leaf).await? {
             Outcome::Truncated(rows) => {
                 retired.push(rows);
@@ -165,8 +165,8 @@ async fn by_leaf(
         }
     }
     for default in leaves.iter().filter(|leaf| leaf.is_default) {
-        let held = default_rows::delete(conn, &default.name, keep, retired).await?;
-        hold = hold.or(held);
+        let in_default = default_rows::delete(conn, &default.name, keep, retired).await?;
+        hold = hold.or(in_default);
         retired.extend(truncate::free_space(conn, default).await?);
     }
     Ok(hold)

@@ -54,16 +54,16 @@ async fn a_lane_has_one_owner_and_each_new_owner_a_higher_epoch() {
     let database = database().await;
     register(&database, &["v3_a", "v3_b"]).await;
     let (first, second) = (join(&database, TTL).await, join(&database, TTL).await);
-    let claimed = lanes::claim(&database.pool, first, 10).await.unwrap();
+    let claimed = lanes::claim(&database.pool, first, 10, &[]).await.unwrap();
     assert_eq!(
         claimed.iter().map(|lane| (lane.epoch, lane.cursor.clone())).collect::<Vec<_>>(),
         [(1, Cursor::beginning()), (1, Cursor::beginning())]
     );
-    assert_eq!(lanes::claim(&database.pool, second, 10).await.unwrap(), []);
+    assert_eq!(lanes::claim(&database.pool, second, 10, &[]).await.unwrap(), []);
     expire(&database, first).await;
-    let taken = lanes::claim(&database.pool, second, 1).await.unwrap();
+    let taken = lanes::claim(&database.pool, second, 1, &[]).await.unwrap();
     assert_eq!((taken.len(), taken[0].epoch), (1, 2));
-    assert_eq!(lanes::claim(&database.pool, second, 10).await.unwrap().len(), 1);
+    assert_eq!(lanes::claim(&database.pool, second, 10, &[]).await.unwrap().len(), 1);
     assert!(!relays::heartbeat(&database.pool, first, TTL).await.unwrap().alive);
     assert_eq!(lanes::owned(&database.pool, first).await.unwrap(), []);
 }
@@ -80,7 +80,7 @@ async fn many_relays_that_claim_at_once_share_without_overlap() {
     let claims = relays.iter().map(|id| {
         let pool = database.pool.clone();
         let id = *id;
-        tokio::spawn(async move { lanes::claim(&pool, id, 20).await.unwrap() })
+        tokio::spawn(async move { lanes::claim(&pool, id, 20, &[]).await.unwrap() })
     });
     let mut all = Vec::new();
     for claim in claims.collect::<Vec<_>>() {
@@ -91,7 +91,7 @@ async fn many_relays_that_claim_at_once_share_without_overlap() {
     all.sort_unstable();
     all.dedup();
     assert_eq!(all.len(), count, "a lane was claimed twice");
-    let mut rest = lanes::claim(&database.pool, relays[0], 20).await.unwrap().len();
+    let mut rest = lanes::claim(&database.pool, relays[0], 20, &[]).await.unwrap().len();
     rest += count;
     assert_eq!(rest, 20);
 }
@@ -101,7 +101,7 @@ async fn a_claim_waits_for_a_heartbeat_under_way() {
     let database = database().await;
     register(&database, &["v3_a"]).await;
     let (first, second) = (join(&database, TTL).await, join(&database, TTL).await);
-    lanes::claim(&database.pool, first, 1).await.unwrap();
+    lanes::claim(&database.pool, first, 1, &[]).await.unwrap();
     expire(&database, first).await;
     // A heartbeat that was in time, and is not committed yet.
     let mut beat = database.pool.begin().await.unwrap();
@@ -111,7 +111,7 @@ async fn a_claim_waits_for_a_heartbeat_under_way() {
         .await
         .unwrap();
     let pool = database.pool.clone();
-    let claim = tokio::spawn(async move { lanes::claim(&pool, second, 1).await.unwrap() });
+    let claim = tokio::spawn(async move { lanes::claim(&pool, second, 1, &[]).await.unwrap() });
     waits_for_a_lock(&database).await;
     beat.commit().await.unwrap();
     assert_eq!(claim.await.unwrap(), [], "the lease was extended");
@@ -124,7 +124,7 @@ async fn only_the_owner_of_the_epoch_stores_a_place() {
     register(&database, &["v3_a"]).await;
     let token = incarnation::token(&database.pool).await.unwrap();
     let (first, second) = (join(&database, TTL).await, join(&database, TTL).await);
-    lanes::claim(&database.pool, first, 1).await.unwrap();
+    lanes::claim(&database.pool, first, 1, &[]).await.unwrap();
     let snapshot: Snapshot = "5:9:6,7".parse().unwrap();
     let inside = Cursor::Inside { from: snapshot.clone(), to: "11:11:".parse().unwrap(), seq: 42 };
     assert_eq!(store(&database, first, token, &place("v3_a", 1, &inside), false).await, ["v3_a"]);
@@ -150,7 +150,7 @@ async fn only_the_owner_of_the_epoch_stores_a_place() {
         ["v3_a"],
         "released"
     );
-    let claimed = lanes::claim(&database.pool, second, 1).await.unwrap();
+    let claimed = lanes::claim(&database.pool, second, 1, &[]).await.unwrap();
     assert_eq!((claimed[0].epoch, &claimed[0].cursor), (2, &at));
 }
 
@@ -160,7 +160,7 @@ async fn a_heartbeat_tells_what_can_be_claimed_and_when_the_next_lease_ends() {
     register(&database, &["v3_a", "v3_b", "v3_c"]).await;
     let first = join(&database, TTL).await;
     let second = join(&database, Duration::from_secs(5)).await;
-    lanes::claim(&database.pool, second, 2).await.unwrap();
+    lanes::claim(&database.pool, second, 2, &[]).await.unwrap();
     let beat = relays::heartbeat(&database.pool, first, TTL).await.unwrap();
     assert!(beat.alive);
     assert_eq!((beat.relays, beat.lanes, beat.claimable), (2, 3, 1));
@@ -178,7 +178,7 @@ async fn people_see_lanes_with_what_waits_in_them() {
     register(&database, &["v3_a", "v3_b"]).await;
     crate::support::append(&mut database.pool.acquire().await.unwrap(), "v3_a", "Rental:1").await;
     let relay = join(&database, TTL).await;
-    lanes::claim(&database.pool, relay, 1).await.unwrap();
+    lanes::claim(&database.pool, relay, 1, &[]).await.unwrap();
     let all = lanes::all(&database.pool).await.unwrap();
     assert_eq!(
         all.iter()

@@ -8,6 +8,7 @@ mod lanes;
 mod offsets;
 mod outbox;
 mod plans;
+mod quarantine;
 mod replicas;
 mod retention;
 mod schema;

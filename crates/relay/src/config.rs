@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use dionysus_service::{
-    Config, DatabaseConfig, Faults, HttpConfig, KafkaConfig, LogConfig, RetentionConfig, duration,
+    Config, DatabaseConfig, Faults, HttpConfig, KafkaConfig, LogConfig, RetentionConfig, Secret,
+    duration,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::RelayOptions;
+use crate::{RelayOptions, locks};
 
 /// What `outbox-relay --config FILE` reads; [`RelayOptions`] says what each setting does. Defaults are those of the options.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -26,6 +27,17 @@ pub struct RelayConfig {
     pub retention: RetentionConfig,
     /// The relay itself.
     pub relay: RelaySection,
+    /// Locks in Redis, beside the leases.
+    pub redlock: RedlockSection,
+}
+
+/// Section `[redlock]`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct RedlockSection {
+    /// See [`RelayOptions::redlock`].
+    pub servers: Vec<Secret>,
 }
 
 /// Section `[relay]`.
@@ -108,6 +120,7 @@ impl RelayConfig {
             partitions_ahead: section.partitions_ahead,
             retention: self.retention.kept(),
             new_timeline: section.new_timeline,
+            redlock: self.redlock.servers.clone(),
             kafka_properties: self.kafka.exposed_properties(),
         }
     }
@@ -120,8 +133,11 @@ impl Config for RelayConfig {
         self.log.check(faults);
         self.http.check(faults);
         self.retention.check(faults);
-        // What is wrong with `[retention]` was just told.
-        let options = RelayOptions { retention: None, ..self.options() };
+        for fault in locks::faults(&self.redlock.servers) {
+            faults.add("redlock.servers", fault);
+        }
+        // What is wrong with these two was just told.
+        let options = RelayOptions { retention: None, redlock: Vec::new(), ..self.options() };
         if let Err(error) = options.validate() {
             for fault in error.faults {
                 let (field, problem) = fault.split_once(": ").unwrap_or(("", &fault));

@@ -22,6 +22,7 @@ mod error;
 mod in_flight;
 mod lane;
 mod lease;
+mod locks;
 mod membership;
 mod message;
 mod observe;
@@ -37,7 +38,9 @@ mod topics;
 mod upkeep;
 mod wake_up;
 
-pub use config::{RelayConfig, RelaySection};
+pub use config::{RedlockSection, RelayConfig, RelaySection};
+#[doc(inline)]
+pub use dionysus_service::Secret;
 pub use error::Error;
 pub use lease::LeaseClock;
 pub use observe::RelayHealth;

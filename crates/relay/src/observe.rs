@@ -126,6 +126,11 @@ impl Observer {
         self.meters.unowned.set(count(beat.claimable));
     }
 
+    /// What is wrong with the locks beside the leases, until that is over.
+    pub(crate) fn locks(&self, trouble: Option<&'static str>) {
+        self.view().locks = trouble;
+    }
+
     /// Something that concerns more than one lane; kept until a lane gets on.
     pub(crate) fn trouble(&self, cause: impl Display) {
         self.view().trouble = Some((cause.to_string(), Instant::now()));

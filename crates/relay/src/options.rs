@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use dionysus_service::Secret;
+
+use crate::locks;
+
 /// The settings of a relay. All durations have a bound that [`RelayOptions::validate`] checks.
 #[derive(Clone, Debug)]
 pub struct RelayOptions {
     /// The name in logs, in `dionysus.relays` and in `pg_stat_activity`. Default `relay`; several relays may share one.
     pub name: String,
     /// How long a lease lasts without a heartbeat, and so how long a dead relay's lanes stand still (plus at most a second).
-    /// Default 10 s, at least 1 s. Heartbeats come three times as often.
+    /// Default 10 s, at least 1 s. Heartbeats come five times as often.
     pub lease_ttl: Duration,
     /// The net beneath wake-ups. Default 2 s.
     pub poll_interval: Duration,
@@ -40,6 +44,9 @@ pub struct RelayOptions {
     /// Whether to go on by itself after a restore or a failover of Postgres, with a timeline of its own. Default off: the relay ends and says so,
     /// since a person should know that what was published may be missing from the database.
     pub new_timeline: bool,
+    /// Redis servers, as `redis://:password@host:6379`, whose locks a relay takes beside its leases; an odd number of independent ones. Needs the
+    /// feature `redlock`. Default none.
+    pub redlock: Vec<Secret>,
     /// Properties for librdkafka, except those that our guarantees own.
     pub kafka_properties: BTreeMap<String, String>,
 }
@@ -62,6 +69,7 @@ impl Default for RelayOptions {
             partitions_ahead: 3,
             retention: Some(Duration::from_hours(72)),
             new_timeline: false,
+            redlock: Vec::new(),
             kafka_properties: BTreeMap::new(),
         }
     }
@@ -113,23 +121,32 @@ impl RelayOptions {
         bound(self.partitions_ahead <= 60, "partitions_ahead: at most 60 days");
         let keep = self.retention.unwrap_or(Duration::MAX);
         bound(keep >= Duration::from_mins(1), "retention: at least 1 min");
+        faults.extend(
+            locks::faults(&self.redlock).into_iter().map(|fault| format!("redlock: {fault}")),
+        );
         if faults.is_empty() { Ok(()) } else { Err(OptionsError { faults }) }
     }
 
-    /// How often the lease is extended: two may be lost before it runs out.
+    /// How often the lease is extended: often enough that what is left of it always covers [`RelayOptions::needed_lease`].
     pub(crate) fn heartbeat_interval(&self) -> Duration {
-        self.lease_ttl / 3
+        self.lease_ttl / 5
     }
 
-    /// librdkafka's `message.timeout.ms`: below the lease, so that a queue that was frozen with us gives up by itself.
+    /// librdkafka's `message.timeout.ms`.
     pub(crate) fn message_timeout(&self) -> Duration {
-        self.lease_ttl.mul_f64(0.9)
+        self.lease_ttl.mul_f64(0.55)
+    }
+
+    /// Rows are handed over only while this much of the lease is left: what librdkafka holds then gives up by itself before the lease ends, whatever becomes
+    /// of us. A message whose time is up is still sent if that takes less than 100 ms (librdkafka's `rd_kafka_msgset_create`).
+    pub(crate) fn needed_lease(&self) -> Duration {
+        self.message_timeout() + Duration::from_millis(100)
     }
 
     /// Without an acknowledgement for this long while something is in flight, we purge and start again at the first unacknowledged row.
-    /// It has to be well before [`RelayOptions::message_timeout`]: that one removes single messages and leaves a gap (design §6).
+    /// It has to be before [`RelayOptions::message_timeout`]: that one removes single messages and leaves a gap (design §6). librdkafka looks once a second.
     pub(crate) fn stall_timeout(&self) -> Duration {
-        self.message_timeout().mul_f64(0.6)
+        self.message_timeout().mul_f64(0.85)
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dionysus_kafka::{ClientConfig, Publisher, PublisherOptions};
 use dionysus_postgres::incarnation;
@@ -18,6 +19,7 @@ use uuid::Uuid;
 
 use crate::in_flight::InFlight;
 use crate::lane::Lane;
+use crate::locks::Locks;
 use crate::membership::Membership;
 use crate::message::Renderer;
 use crate::observe::Observer;
@@ -38,6 +40,9 @@ use careful::Careful;
 use hand_over::Work;
 use opening::Opened;
 use release::{Ended, Release};
+
+/// The loop turns this long before the deadline at the latest.
+const BEFORE_DEADLINE: Duration = Duration::from_millis(5);
 
 /// How a session ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,6 +67,7 @@ pub(crate) struct Session {
     pub(crate) opener: Opener,
     pub(crate) signals: RelaySignals,
     pub(crate) observer: Arc<Observer>,
+    pub(crate) locks: Arc<Locks>,
     /// Never but in the test of the crash test.
     pub(crate) keeps_cursors: bool,
 }
@@ -152,28 +158,52 @@ impl Pump {
             if matches!(*self.session.membership.borrow(), Membership::Lost) {
                 return Ok(self.lose_lease());
             }
-            if stop.is_cancelled() && !self.stopping {
-                self.begin_stopping();
+            // A Postgres that neither answers nor refuses must not keep us from purging in time.
+            let deadline = Instant::now() + lease;
+            match tokio::time::timeout_at(deadline, self.turn(deadline, stop)).await {
+                Ok(Ok(None)) => {}
+                Ok(Ok(Some(ending))) => return Ok(ending),
+                Ok(Err(error)) => return Err(error),
+                Err(_elapsed) => return Ok(self.lose_lease()),
             }
-            self.watch_deliveries()?;
-            self.watch_careful();
-            self.hand_over()?;
-            self.release().await?;
-            self.ask_for_more();
-            if self.checkpoint_is_due() {
-                self.checkpoint().await?;
-            }
-            self.release_drained().await?;
-            if self.session.observer.turn() {
-                self.settle_lanes();
-                self.session.observer.show(&self.lanes, &self.in_flight, self.stopping);
-            }
-            if self.stopping && self.lanes.is_empty() {
-                self.leave().await;
-                return Ok(Ending::Stopped);
-            }
-            self.wait(Instant::now() + lease, stop).await?;
         }
+    }
+
+    /// One turn of the loop. Dropped at the deadline, wherever it waits: the session ends then, and all memory of it.
+    async fn turn(
+        &mut self,
+        deadline: Instant,
+        stop: &CancellationToken,
+    ) -> Result<Option<Ending>, Error> {
+        if stop.is_cancelled() && !self.stopping {
+            self.begin_stopping();
+        }
+        self.watch_deliveries()?;
+        self.watch_careful();
+        self.hand_over()?;
+        self.release().await?;
+        self.ask_for_more();
+        if self.checkpoint_is_due() {
+            self.checkpoint().await?;
+        }
+        self.release_drained().await?;
+        if self.session.observer.turn() {
+            self.settle_lanes();
+            self.session.observer.show(&self.lanes, &self.in_flight, self.stopping);
+        }
+        if self.stopping && self.lanes.is_empty() {
+            self.leave().await;
+            return Ok(Some(Ending::Stopped));
+        }
+        // Before the deadline, so that a heartbeat's news is taken in and not cut off.
+        self.wait(deadline - BEFORE_DEADLINE, stop).await?;
+        Ok(None)
+    }
+
+    /// Whether enough of the lease is left to hand something over.
+    fn may_hand_over(&self) -> bool {
+        let needed = self.session.options.needed_lease();
+        self.session.clock.remaining().is_some_and(|lease| lease >= needed)
     }
 
     /// Waits for whatever comes first, and takes it in. Every arm is cancel safe.

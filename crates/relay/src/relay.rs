@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::error::Chain;
+use crate::locks::Locks;
 use crate::membership::{Heart, Membership};
 use crate::observe::{self, Observer, RelayHealth};
 use crate::pump::{Ending, Pump, Session};
@@ -42,6 +43,7 @@ pub struct Relay {
     signals: RelaySignals,
     bells: Bells,
     observer: Arc<Observer>,
+    locks: Arc<Locks>,
     timeline: Timeline,
     retention: watch::Sender<Retention>,
     keeps_cursors: bool,
@@ -65,6 +67,8 @@ impl Relay {
             properties: options.kafka_properties.clone().into_iter().collect::<BTreeMap<_, _>>(),
         };
         let (signals, bells) = (RelaySignals::default(), Bells::default());
+        let observer = Arc::new(Observer::new());
+        let locks = Arc::new(Locks::new(&options, Arc::clone(&observer))?);
         let (timeline, keep) = (Timeline::new(options.new_timeline), options.retention);
         Ok(Self {
             connect,
@@ -72,7 +76,8 @@ impl Relay {
             options: Arc::new(options),
             signals,
             bells,
-            observer: Arc::new(Observer::new()),
+            observer,
+            locks,
             timeline,
             retention: watch::Sender::new(Retention { keep, ..Retention::default() }),
             keeps_cursors: false,
@@ -246,6 +251,7 @@ impl Relay {
             opener: Opener { admin: Arc::clone(admin), options: Arc::clone(&self.options) },
             signals: self.signals.clone(),
             observer: Arc::clone(&self.observer),
+            locks: Arc::clone(&self.locks),
             keeps_cursors: self.keeps_cursors,
         };
         let ending = Pump::start(session).await?.run(stop).await;

@@ -31,7 +31,7 @@ pub struct Retention {
     pub standing: Standing,
     /// What holds rows has done so for longer than `keep` beyond their age: the disk fills.
     pub is_alarming: bool,
-    /// Rows that this relay has retired: exact where they were deleted, Postgres's estimate where leaves were truncated.
+    /// Rows that this relay has retired; of large leaves Postgres's estimate.
     pub rows_retired: u64,
     /// Leaves that this relay has truncated.
     pub leaves_truncated: u64,
@@ -96,7 +96,7 @@ fn tell(retired: &[Retired]) {
     for Retired { leaf, how, rows, bytes } in retired {
         match how {
             retention::How::Truncated => {
-                tracing::info!(leaf, rows_estimated = rows, bytes, "leaf truncated");
+                tracing::info!(leaf, rows, bytes, "leaf truncated");
             }
             retention::How::Deleted => tracing::info!(leaf, rows, "published rows deleted"),
             retention::How::Dropped => tracing::info!(leaf, "empty leaf dropped"),

@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn the_default_keeps_three_days_and_a_moment_is_refused() {
-        assert_eq!(RetentionConfig::default().kept(), Some(Duration::from_secs(3 * 86_400)));
+        assert_eq!(RetentionConfig::default().kept(), Some(Duration::from_hours(3 * 24)));
         let config = RetentionConfig { enabled: false, keep: Duration::from_secs(1) };
         let mut faults = Faults::default();
         config.check(&mut faults);

@@ -154,17 +154,14 @@ fn same(partition: i32, record: &dionysus_kafka::Record, message: &Value) -> Res
 
 async fn tombstone(outbox: &Outbox, step: &Value) -> Result<()> {
     let mut tx = outbox.begin().await?;
-    match step["n"].as_u64() {
-        Some(3) => {
-            let rental: Rental =
-                sqlx::query_as("select * from rentals for update").fetch_one(&mut *tx).await?;
-            tx.tombstone(&rental)?;
-        }
-        _ => {
-            let note: Note =
-                sqlx::query_as("select * from notes for update").fetch_one(&mut *tx).await?;
-            tx.tombstone(&note)?;
-        }
+    if step["n"] == 3 {
+        let rental: Rental =
+            sqlx::query_as("select * from rentals for update").fetch_one(&mut *tx).await?;
+        tx.tombstone(&rental)?;
+    } else {
+        let note: Note =
+            sqlx::query_as("select * from notes for update").fetch_one(&mut *tx).await?;
+        tx.tombstone(&note)?;
     }
     Ok(tx.commit().await?)
 }

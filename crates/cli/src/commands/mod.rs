@@ -5,6 +5,7 @@ mod completion;
 mod contract;
 mod doctor;
 mod migrate;
+mod quarantine;
 mod retire;
 mod status;
 mod topics;
@@ -31,6 +32,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Report> {
             Some(TopicsCommand::Diff(wanted)) => contract::diff(settings, wanted).await,
         },
         Command::Capture(Capture::Sql(wanted)) => capture::sql(&settings()?, wanted).await,
+        Command::Quarantine(wanted) => quarantine::run(&settings()?, wanted).await,
         Command::Doctor(wanted) => doctor::run(&settings()?, wanted).await,
         Command::Status { json } => status::run(&settings()?, *json).await,
     }

@@ -30,8 +30,16 @@ fn text(lanes: &[Lane], relays: &[Relay]) -> String {
     let lanes = if lanes.is_empty() {
         "no lanes: no application has registered topics\n".to_owned()
     } else {
-        let mut table =
-            Table::new(["lane", "owner", "epoch", "pending", "oldest", "checkpoint", "cursor"]);
+        let mut table = Table::new([
+            "lane",
+            "owner",
+            "epoch",
+            "pending",
+            "oldest",
+            "quarantined",
+            "checkpoint",
+            "cursor",
+        ]);
         for lane in lanes {
             table.row([
                 lane.topic.clone(),
@@ -39,6 +47,7 @@ fn text(lanes: &[Lane], relays: &[Relay]) -> String {
                 lane.epoch.to_string(),
                 pending(lane.pending),
                 age(lane.oldest_pending_s),
+                lane.quarantined.to_string(),
                 lane.checkpoint_age_s
                     .map_or_else(|| "never".into(), |s| format!("{} ago", age(Some(s)))),
                 format!("{}{}", lane.cursor, if lane.in_window { " (in a window)" } else { "" }),
@@ -80,6 +89,7 @@ fn lane_json(lane: &Lane) -> serde_json::Value {
         "pending": lane.pending,
         "pending_is_at_least": lane.pending >= PENDING_COUNTED_MAX,
         "oldest_pending_s": lane.oldest_pending_s,
+        "quarantined": lane.quarantined,
     })
 }
 
@@ -126,6 +136,7 @@ mod tests {
             checkpoint_age_s: Some(0.42),
             pending: 10_000,
             oldest_pending_s: Some(75.0),
+            quarantined: 12,
         }
     }
 
@@ -140,6 +151,7 @@ mod tests {
             checkpoint_age_s: None,
             pending: 0,
             oldest_pending_s: None,
+            quarantined: 0,
             ..lane()
         };
         let relay = |name: &str, lease_s| Relay {
@@ -153,9 +165,9 @@ mod tests {
         assert_eq!(
             shown,
             "\
-LANE        OWNER   EPOCH  PENDING  OLDEST  CHECKPOINT  CURSOR
-v3_fees     -       0      0        -       never       1:1:
-v3_rentals  host-1  3      10000+   75s     0.4s ago    749:749: (in a window)
+LANE        OWNER   EPOCH  PENDING  OLDEST  QUARANTINED  CHECKPOINT  CURSOR
+v3_fees     -       0      0        -       0            never       1:1:
+v3_rentals  host-1  3      10000+   75s     12           0.4s ago    749:749: (in a window)
 
 RELAY   LANES  UP  LEASE
 host-1  1      2h  9.3s

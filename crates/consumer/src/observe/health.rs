@@ -74,16 +74,14 @@ fn judge(view: &View, unready_after: Duration, now: Instant) -> Verdict {
 fn standstill(place: &TopicPartition, partition: &PartitionView, still: Duration) -> String {
     let TopicPartition { topic, partition: number } = place;
     let still = shown(still);
-    match &partition.fault {
-        Some((_, cause)) => format!("{topic}[{number}] stands still for {still}: {cause}"),
-        None => {
-            let waits = match partition.lag {
-                1 => "1 message waits".to_owned(),
-                lag => format!("{lag} messages wait"),
-            };
-            format!("{topic}[{number}] stands still for {still}, {waits}")
-        }
+    if let Some((_, cause)) = &partition.fault {
+        return format!("{topic}[{number}] stands still for {still}: {cause}");
     }
+    let waits = match partition.lag {
+        1 => "1 message waits".to_owned(),
+        lag => format!("{lag} messages wait"),
+    };
+    format!("{topic}[{number}] stands still for {still}, {waits}")
 }
 
 fn detail(view: &View, now: Instant) -> Value {

@@ -21,6 +21,9 @@ impl EncodeError {
 
     /// What to do about it.
     pub fn remedy(&self) -> Option<String> {
+        if self.is_unloaded_part() {
+            return Some("declare the part where the model is published, `.publish::<Root>().with::<Part>()`, or load it into the struct".into());
+        }
         Some("correct the value, or give its field `#[publishable(skip)]`".into())
     }
 }

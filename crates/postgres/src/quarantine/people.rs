@@ -1,11 +1,10 @@
-//! What people see and ask for. Requests are written down; the lane's owner executes them, so they are safe while it runs.
+//! What people see of the quarantine. Payloads may hold personal data: they are read when somebody asks for them, and not before.
 
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
 
 use crate::Error;
-use crate::lanes::LANES_CHANNEL;
 
 /// A row in quarantine, without its contents.
 #[derive(Clone, Debug, FromRow, PartialEq)]
@@ -30,6 +29,8 @@ pub struct Entry {
     pub attempts: i32,
     /// When it is tried next.
     pub retry_at: Option<DateTime<Utc>>,
+    /// Rows of its key that wait behind it.
+    pub behind: i64,
     /// What somebody has asked for and the owner has not done yet: `retry`, `skip` or `drop`.
     pub request: Option<String>,
     /// When it was appended to the outbox.
@@ -38,43 +39,12 @@ pub struct Entry {
     pub quarantined_at: DateTime<Utc>,
 }
 
-/// What can be asked for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Request {
-    /// Try it now; the rows behind it follow if it is taken.
-    Retry,
-    /// Never publish this row; the rows behind it go on.
-    Skip,
-    /// Never publish this row and those of its key that wait behind it.
-    Drop,
-}
-
-impl Request {
-    /// As stored.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Retry => "retry",
-            Self::Skip => "skip",
-            Self::Drop => "drop",
-        }
-    }
-}
-
-/// Which rows: a single one, those of a key, or all that were refused in a lane.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Target<'a> {
-    /// The row of this number.
-    Row(i64),
-    /// The first row of this key.
-    Key(&'a str),
-    /// Every refused row.
-    All,
-}
-
-const ENTRY: &str = "select topic, seq, key, event, model, event_id,
-        coalesce(octet_length(payload), octet_length(capture::text), 0)::bigint as bytes,
-        cause, attempts, retry_at, request, created_at, quarantined_at
-    from dionysus.quarantine";
+const ENTRY: &str = "select q.topic, q.seq, q.key, q.event, q.model, q.event_id,
+        coalesce(octet_length(q.payload), octet_length(q.capture::text), 0)::bigint as bytes,
+        q.cause, q.attempts, q.retry_at,
+        (select count(*) from dionysus.quarantine b where b.topic = q.topic and b.key = q.key and b.seq > q.seq) as behind,
+        q.request, q.created_at, q.quarantined_at
+    from dionysus.quarantine q";
 
 /// Rows in quarantine, by lane and number, refused ones only unless `behind`; at most `limit`.
 ///
@@ -87,7 +57,7 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Entry>, Error> {
     let sql = format!(
-        "{ENTRY} where ($1::text is null or topic = $1) and ($2 or cause is not null) order by topic, seq limit $3"
+        "{ENTRY} where ($1::text is null or q.topic = $1) and ($2 or q.cause is not null) order by q.topic, q.seq limit $3"
     );
     sqlx::query_as(sqlx::AssertSqlSafe(sql))
         .bind(topic)
@@ -98,72 +68,42 @@ pub async fn list(
         .map_err(Error::at("reading the quarantine"))
 }
 
-/// One row with its payload, or what a trigger captured.
+/// One row.
 ///
 /// # Errors
 /// [`Error::Statement`].
-pub async fn show(
-    pool: &PgPool,
-    topic: &str,
-    seq: i64,
-) -> Result<Option<(Entry, Option<Vec<u8>>, Option<serde_json::Value>)>, Error> {
-    let at = || Error::at("reading a row in quarantine");
-    let sql = format!("{ENTRY} where topic = $1 and seq = $2");
-    let entry: Option<Entry> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
+pub async fn show(pool: &PgPool, topic: &str, seq: i64) -> Result<Option<Entry>, Error> {
+    let sql = format!("{ENTRY} where q.topic = $1 and q.seq = $2");
+    sqlx::query_as(sqlx::AssertSqlSafe(sql))
         .bind(topic)
         .bind(seq)
         .fetch_optional(pool)
         .await
-        .map_err(at())?;
-    let Some(entry) = entry else { return Ok(None) };
-    let contents: Option<(Option<Vec<u8>>, Option<serde_json::Value>)> = sqlx::query_as(
-        "select payload, capture from dionysus.quarantine where topic = $1 and seq = $2",
+        .map_err(Error::at("reading a row in quarantine"))
+}
+
+/// What a row holds: a payload, or what a trigger captured; neither for a tombstone.
+#[derive(Clone, Debug, FromRow, PartialEq)]
+pub struct Contents {
+    /// The bytes to publish.
+    pub payload: Option<Vec<u8>>,
+    /// Headers of its own.
+    pub headers: Option<serde_json::Value>,
+    /// The columns' text.
+    pub capture: Option<serde_json::Value>,
+}
+
+/// What one row holds. It may be personal data.
+///
+/// # Errors
+/// [`Error::Statement`].
+pub async fn contents(pool: &PgPool, topic: &str, seq: i64) -> Result<Option<Contents>, Error> {
+    sqlx::query_as(
+        "select payload, headers, capture from dionysus.quarantine where topic = $1 and seq = $2",
     )
     .bind(topic)
     .bind(seq)
     .fetch_optional(pool)
     .await
-    .map_err(at())?;
-    Ok(contents.map(|(payload, capture)| (entry, payload, capture)))
-}
-
-/// Writes a request down and tells the relays. Returns the rows that it is about.
-///
-/// # Errors
-/// [`Error::Statement`].
-pub async fn request(
-    pool: &PgPool,
-    topic: &str,
-    target: Target<'_>,
-    request: Request,
-) -> Result<Vec<i64>, Error> {
-    let (seq, key) = match target {
-        Target::Row(seq) => (Some(seq), None),
-        Target::Key(key) => (None, Some(key)),
-        Target::All => (None, None),
-    };
-    let seqs: Vec<i64> = sqlx::query_scalar(
-        "update dionysus.quarantine q set request = $4
-         where q.topic = $1
-           and case when $2::bigint is not null then q.seq = $2
-                    when $3::text is not null then q.seq = (
-                        select min(f.seq) from dionysus.quarantine f where f.topic = $1 and f.key = $3)
-                    else q.cause is not null end
-         returning q.seq",
-    )
-    .bind(topic)
-    .bind(seq)
-    .bind(key)
-    .bind(request.as_str())
-    .fetch_all(pool)
-    .await
-    .map_err(Error::at("writing a request down"))?;
-    if !seqs.is_empty() {
-        sqlx::query("select pg_notify($1, '')")
-            .bind(LANES_CHANNEL)
-            .execute(pool)
-            .await
-            .map_err(Error::at("telling the relays of a request"))?;
-    }
-    Ok(seqs)
+    .map_err(Error::at("reading the contents of a row in quarantine"))
 }

@@ -23,7 +23,7 @@ const PATIENCE_MS: u32 = 50;
 /// Drops the leaf; `None` if somebody is in the way.
 pub(super) async fn empty(conn: &mut PgConnection, leaf: &Leaf) -> Result<Option<Retired>, Error> {
     for attempt in 1..=TRIES {
-        let waits = attempt == TRIES && leaf.is_old_for_long;
+        let waits = attempt == TRIES && leaf.is_old_for_long();
         match dropped(conn, leaf, waits).await {
             Ok(true) => {
                 return Ok(Some(Retired {

@@ -15,14 +15,24 @@ pub(super) struct Leaf {
     pub(super) is_default: bool,
     /// We may truncate and drop it.
     pub(super) owned: bool,
-    /// Its last row may go by its age.
-    pub(super) is_old: bool,
-    /// It has been old for a day.
-    pub(super) is_old_for_long: bool,
+    /// For how many seconds its last row is old enough to go; negative if it is not yet, `None` without an upper bound.
+    old_s: Option<f64>,
     /// Postgres's estimate.
     pub(super) rows: i64,
     /// On disk, indexes included.
     pub(super) bytes: i64,
+}
+
+impl Leaf {
+    /// It may go by its age.
+    pub(super) fn is_old(&self) -> bool {
+        self.old_s.is_some_and(|old_s| old_s >= 0.0)
+    }
+
+    /// It could have gone a day ago.
+    pub(super) fn is_old_for_long(&self) -> bool {
+        self.old_s.is_some_and(|old_s| old_s >= 86_400.0)
+    }
 }
 
 /// All of them, oldest first, the DEFAULT partition last.
@@ -31,15 +41,13 @@ pub(super) async fn all(conn: &mut PgConnection, keep: Duration) -> Result<Vec<L
         "select format('%I.%I', n.nspname, c.relname) as name,
                 b.upper is null and pg_get_expr(c.relpartbound, c.oid) = 'DEFAULT' as is_default,
                 pg_has_role(c.relowner, 'USAGE') and pg_has_role(parent.relowner, 'USAGE') as owned,
-                coalesce(b.upper <= clock_timestamp() - k.keep, false) as is_old,
-                coalesce(b.upper <= clock_timestamp() - k.keep - interval '1 day', false) as is_old_for_long,
+                extract(epoch from clock_timestamp() - make_interval(secs => $1) - b.upper)::float8 as old_s,
                 greatest(pg_stat_get_live_tuples(c.oid), c.reltuples::bigint, 0) as rows,
                 pg_total_relation_size(c.oid) as bytes
          from pg_inherits i
          join pg_class c on c.oid = i.inhrelid
          join pg_class parent on parent.oid = i.inhparent
          join pg_namespace n on n.oid = c.relnamespace
-         cross join make_interval(secs => $1) as k (keep)
          cross join lateral (
              select (substring(pg_get_expr(c.relpartbound, c.oid) from 'TO \\(''([^'']+)''\\)'))::timestamptz as upper) as b
          where i.inhparent = 'dionysus.outbox'::regclass and c.relkind = 'r'

@@ -12,6 +12,9 @@ const UNDER_LOCK_MS: u32 = 2_000;
 /// Below that, an empty DEFAULT partition is not worth its lock.
 const WORTH_FREEING_BYTES: i64 = 1 << 20;
 
+/// Up to this size rows are counted; above it Postgres's estimate has to do.
+const COUNTED_BYTES: i64 = 32 << 20;
+
 /// What became of a leaf.
 #[derive(Debug)]
 pub(super) enum Outcome {
@@ -39,7 +42,8 @@ pub(super) async fn retire(conn: &mut PgConnection, leaf: &Leaf) -> Result<Outco
     if let Some(early) = judge(&look) {
         return Ok(early);
     }
-    match under_lock(conn, leaf).await {
+    let rows = rows(conn, leaf).await.map_err(at())?;
+    match under_lock(conn, leaf, rows).await {
         Err(error) if is_in_the_way(&error) => {
             Ok(Outcome::Held(Hold::Lock { leaf: leaf.name.clone() }))
         }
@@ -62,7 +66,20 @@ fn judge(look: &leaf::Look) -> Option<Outcome> {
     (!look.is_settled).then_some(Outcome::Held(Hold::OpenTransaction))
 }
 
-async fn under_lock(conn: &mut PgConnection, leaf: &Leaf) -> Result<Outcome, sqlx::Error> {
+/// Before the lock: only for people to read.
+async fn rows(conn: &mut PgConnection, leaf: &Leaf) -> Result<i64, sqlx::Error> {
+    if leaf.bytes > COUNTED_BYTES {
+        return Ok(leaf.rows);
+    }
+    let sql = format!("select count(*) from {}", leaf.name);
+    sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(conn).await
+}
+
+async fn under_lock(
+    conn: &mut PgConnection,
+    leaf: &Leaf,
+    rows: i64,
+) -> Result<Outcome, sqlx::Error> {
     let mut tx = conn.begin().await?;
     if !lock(&mut tx, &leaf.name).await? {
         tx.rollback().await?;
@@ -75,7 +92,7 @@ async fn under_lock(conn: &mut PgConnection, leaf: &Leaf) -> Result<Outcome, sql
     }
     truncate(&mut tx, &leaf.name).await?;
     tx.commit().await?;
-    Ok(Outcome::Truncated(retired(leaf)))
+    Ok(Outcome::Truncated(retired(leaf, rows)))
 }
 
 /// Gives back the disk space of a DEFAULT partition that holds nothing but dead rows.
@@ -103,7 +120,7 @@ async fn freed(conn: &mut PgConnection, default: &Leaf) -> Result<Option<Retired
     }
     truncate(&mut tx, &default.name).await?;
     tx.commit().await?;
-    Ok(Some(Retired { rows: 0, ..retired(default) }))
+    Ok(Some(retired(default, 0)))
 }
 
 pub(super) async fn is_empty(conn: &mut PgConnection, leaf: &Leaf) -> Result<bool, sqlx::Error> {
@@ -137,11 +154,11 @@ async fn truncate(tx: &mut Transaction<'_, Postgres>, name: &str) -> Result<(), 
     Ok(())
 }
 
-fn retired(leaf: &Leaf) -> Retired {
+fn retired(leaf: &Leaf, rows: i64) -> Retired {
     Retired {
         leaf: leaf.name.clone(),
         how: How::Truncated,
-        rows: u64::try_from(leaf.rows).unwrap_or(0),
+        rows: u64::try_from(rows).unwrap_or(0),
         bytes: u64::try_from(leaf.bytes).unwrap_or(0),
     }
 }

@@ -18,6 +18,7 @@ use sqlx::postgres::PgPoolOptions;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
+use super::history::{Seen, Written, check_floors, check_published};
 use super::scene::{KEEP, Scene};
 
 const TOPIC: &str = "v3_rentals";
@@ -32,21 +33,6 @@ const PHASE: Duration = Duration::from_millis(300);
 
 /// The timeout of a leaf's lock is 200 ms. The rest is for a busy machine, and less than the longest transaction.
 const INSERT_MAX: Duration = Duration::from_secs(1);
-
-/// A committed row.
-#[derive(Clone, Copy, Debug)]
-struct Written {
-    seq: i64,
-    xid: u64,
-    event_id: Uuid,
-}
-
-/// What a run that reads everything saw, as genesis does.
-struct Seen {
-    snapshot: Snapshot,
-    floor: Option<i64>,
-    rows: Vec<i64>,
-}
 
 struct Shared {
     pool: PgPool,
@@ -117,37 +103,6 @@ async fn beside_open_writers_no_row_is_lost_and_floors_hold() {
     check_published(&written, &published);
     check_floors(&written, &runs);
     assert!(slowest < INSERT_MAX, "an insert waited for {slowest:?}");
-}
-
-/// Each exactly once.
-fn check_published(written: &[Written], published: &[Uuid]) {
-    let mut times: HashMap<Uuid, u32> = HashMap::new();
-    for event_id in published {
-        *times.entry(*event_id).or_default() += 1;
-    }
-    let lost = written.iter().filter(|row| !times.contains_key(&row.event_id)).count();
-    assert_eq!(lost, 0, "committed rows that the lane has never read");
-    assert!(times.values().all(|times| *times == 1), "rows that the lane has read twice");
-    assert_eq!(times.len(), written.len(), "rows that were rolled back");
-}
-
-/// Of each run: what is gone lies at or below its floor, what is still to come above it.
-fn check_floors(written: &[Written], runs: &[Seen]) {
-    let mut gone = 0;
-    for Seen { snapshot, floor, rows } in runs {
-        for row in written {
-            if !snapshot.sees(row.xid) {
-                assert!(floor.is_none_or(|floor| floor < row.seq), "{row:?} comes below {floor:?}");
-            } else if rows.binary_search(&row.seq).is_err() {
-                gone += 1;
-                assert!(
-                    floor.is_some_and(|floor| floor >= row.seq),
-                    "{row:?} gone above {floor:?}"
-                );
-            }
-        }
-    }
-    assert!(gone > 0, "no run has missed a row, so the floors were not put to the test");
 }
 
 /// Short and long transactions, savepoints, roll-backs; returns what was committed.

@@ -60,13 +60,12 @@ fn judge(view: &View, unready_after: Duration, now: Instant) -> Verdict {
         reasons.push("shutting down".to_owned());
     }
     match view.lease {
-        Some(true) => {}
         None => reasons.push(with_cause("no lease yet", view)),
         Some(false) if since(view.lease_since) >= unready_after => {
             let without = format!("no lease for {}", shown(since(view.lease_since)));
             reasons.push(with_cause(&without, view));
         }
-        Some(false) => {}
+        Some(_) => {}
     }
     // Rounds come three times as often: this is an outage, not a pause.
     if view.lease == Some(true) && since(view.looked) >= unready_after {
@@ -116,7 +115,7 @@ fn detail(view: &View, now: Instant) -> Value {
                 "epoch": lane.epoch,
                 "in_flight": lane.in_flight,
                 "pending_rows": lane.waiting.rows,
-                "oldest_pending_s": (lane.waiting.rows > 0).then(|| lane.waiting.oldest.as_secs_f64()),
+                "oldest_pending_s": (lane.waiting.rows > 0).then_some(lane.waiting.oldest.as_secs_f64()),
                 "pending_is_unknown": lane.is_unknown,
                 "moved_s_ago": since(lane.moved),
                 "cause": lane.cause.as_ref().filter(|_| lane.state != State::Active),
@@ -128,6 +127,7 @@ fn detail(view: &View, now: Instant) -> Value {
         "in_flight": view.in_flight,
         "asked_postgres_s_ago": since(view.looked),
         "trouble": view.trouble.as_ref().map(|(cause, at)| json!({ "cause": cause, "s_ago": since(*at) })),
+        "locks": view.locks,
         "lanes": lanes,
     })
 }
@@ -154,6 +154,7 @@ fn shown(duration: Duration) -> String {
 mod tests {
     use super::*;
     use dionysus_core::Cursor;
+    use dionysus_kafka::DeliverySink as _;
     use dionysus_postgres::lanes::Claimed;
     use dionysus_postgres::waiting::{Look, Waiting};
 
@@ -229,6 +230,19 @@ mod tests {
         assert!(scene.reasons(1_030)[0].ends_with(": no acknowledgement for too long"));
         scene.moved(1_031, "9:9:");
         assert_eq!(scene.reasons(1_032), [""; 0], "it gets on");
+    }
+
+    #[test]
+    fn trouble_is_over_with_the_first_acknowledgement_and_not_before() {
+        let mut scene = Scene::new();
+        scene.view.trouble = Some(("no broker answers".into(), scene.start));
+        scene.moved(1, "9:9:");
+        assert!(scene.view.trouble.is_some(), "places also move where nothing is published");
+        let lane = lane();
+        let ticket = lane.in_flight.expect(lane.slots, 10, 10, Some(0));
+        lane.in_flight.delivered(ticket, Ok(()));
+        scene.view.show(&lane, scene.start);
+        assert_eq!(scene.view.trouble, None);
     }
 
     #[test]

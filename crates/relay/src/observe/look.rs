@@ -21,6 +21,9 @@ const PLACES: usize = 16;
 /// The longest pause between two rounds.
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 
+/// How often the verdict is shown as a metric; `/readyz` judges anew whenever it is asked.
+const VERDICT: Duration = Duration::from_secs(1);
+
 /// A round must not hold a connection of the pump's for long.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -29,10 +32,15 @@ pub(crate) async fn look(pool: PgPool, observer: Arc<Observer>) {
     let Some(limits) = observer.limits.get().copied() else { return };
     let mut ticks = tokio::time::interval((limits.unready_after / 3).min(PAUSE_MAX));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut verdicts = tokio::time::interval(VERDICT);
     loop {
-        ticks.tick().await;
-        if tokio::time::timeout(PATIENCE, round(&pool, &observer)).await.is_err() {
-            tracing::debug!("Postgres did not say in time what waits");
+        tokio::select! {
+            _ = ticks.tick() => {
+                if tokio::time::timeout(PATIENCE, round(&pool, &observer)).await.is_err() {
+                    tracing::debug!("Postgres did not say in time what waits");
+                }
+            }
+            _ = verdicts.tick() => {}
         }
         let ready = observer.judge(&limits).is_good();
         observer.meters.ready.set(gauge(usize::from(ready)));

@@ -23,6 +23,8 @@ pub(super) struct View {
     pub(super) looked: Instant,
     /// What went wrong last for more than one lane.
     pub(super) trouble: Option<(String, Instant)>,
+    /// What is wrong with the locks beside the leases; no reason to be unready, since lanes flow without them.
+    pub(super) locks: Option<&'static str>,
 }
 
 #[derive(Debug)]
@@ -55,6 +57,7 @@ impl View {
             in_flight: 0,
             looked: now,
             trouble: None,
+            locks: None,
         }
     }
 

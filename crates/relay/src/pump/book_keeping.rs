@@ -80,6 +80,12 @@ impl Pump {
         let Membership::Alive(beat) = *self.session.membership.borrow_and_update() else {
             return Ok(());
         };
+        let ours: Vec<_> = self.lanes.keys().cloned().collect();
+        for topic in self.session.locks.lost(&ours).await {
+            if let Some(lane) = self.lanes.get_mut(&topic) {
+                start_draining(lane, self.last_request + 1);
+            }
+        }
         if self.stopping {
             return Ok(());
         }
@@ -88,9 +94,10 @@ impl Pump {
         let active = self.lanes.values().filter(|lane| lane.state != State::Draining).count();
         if active > share && beat.relays > 1 {
             self.drain(active - share);
-        } else if active < share && beat.claimable > 0 {
+        } else if active < share && beat.claimable > 0 && self.session.locks.may_claim().await {
             let wanted = i64::try_from(share - active).unwrap_or(i64::MAX);
-            match lanes::claim(&self.session.pool, self.session.id, wanted).await {
+            let resting = self.session.locks.resting();
+            match lanes::claim(&self.session.pool, self.session.id, wanted, &resting).await {
                 Ok(claimed) => self.take_lanes(claimed).await?,
                 Err(error) => {
                     tracing::warn!(error = %Chain(&error), "lanes not claimed, trying again at the next heartbeat");
@@ -101,9 +108,17 @@ impl Pump {
     }
 
     async fn take_lanes(&mut self, claimed: Vec<Claimed>) -> Result<(), Error> {
-        let topics: Vec<_> = claimed.iter().map(|lane| lane.topic.clone()).collect();
+        let mut topics: Vec<_> = claimed.iter().map(|lane| lane.topic.clone()).collect();
+        let refused = self.session.locks.refused(&topics).await;
+        topics.retain(|topic| !refused.contains(topic));
         for claimed in claimed {
-            let lane = Lane::new(claimed, &self.in_flight, self.last_request + 1);
+            let mut lane = Lane::new(claimed, &self.in_flight, self.last_request + 1);
+            if refused.contains(&lane.topic) {
+                // It has nothing to wait for, and is given up with the next turn.
+                start_draining(&mut lane, self.last_request + 1);
+                self.lanes.insert(lane.topic.clone(), lane);
+                continue;
+            }
             tracing::info!(topic = lane.topic, epoch = lane.epoch, "lane claimed");
             self.lanes.insert(lane.topic.clone(), lane);
             self.session.signals.claimed.add(1);
@@ -161,6 +176,8 @@ impl Pump {
         if drained.is_empty() {
             return Ok(());
         }
+        // First: who is told of the free lane finds its lock free.
+        self.session.locks.release(&drained).await;
         self.settle_lanes();
         let leaving: Vec<&Lane> =
             drained.iter().filter_map(|topic| self.lanes.get(topic)).collect();

@@ -127,7 +127,7 @@ impl Pump {
         let mut handed = 0;
         let mut checked = 0;
         let all = loop {
-            if checked % ROWS_PER_DEADLINE_CHECK == 0 && self.session.clock.remaining().is_none() {
+            if checked % ROWS_PER_DEADLINE_CHECK == 0 && !self.may_hand_over() {
                 break false;
             }
             checked += 1;

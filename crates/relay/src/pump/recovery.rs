@@ -136,6 +136,8 @@ impl Pump {
         self.session.observer.trouble(format_args!("Postgres: {reason}"));
         self.reader = None;
         (self.work, self.ready) = (None, None);
+        // Its lanes begin anew with the first client: what it still holds of them must not come after.
+        self.discard_careful();
         loop {
             match self.reload().await {
                 Ok(()) => break,
@@ -196,8 +198,11 @@ impl Pump {
     /// Other relays may own our lanes: nothing of ours may be appended from now on.
     pub(super) fn lose_lease(&mut self) -> Ending {
         self.session.clock.end();
+        // Both at once: purging waits for librdkafka's threads.
+        if let Some(careful) = self.careful.take() {
+            tokio::task::spawn_blocking(move || careful.publisher.purge());
+        }
         self.discard_client();
-        self.discard_careful();
         self.lanes.clear();
         Ending::LeaseLost
     }

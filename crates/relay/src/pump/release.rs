@@ -196,7 +196,7 @@ impl Pump {
         };
         let Some(client) = &self.careful else { return Ok(refused) };
         while let Some(row) = release.rows.pop_front() {
-            if self.session.clock.remaining().is_none() {
+            if !self.may_hand_over() {
                 release.rows.push_front(row);
                 break;
             }

@@ -133,6 +133,7 @@ impl Model for Protocol {
                 Delivery::Commit => self.commit_lands(s, client)?,
             },
         }
+        state.forget_silent_clients();
         (state != *last).then_some(state)
     }
 

@@ -44,9 +44,19 @@ impl State {
         match (message, &mut pump.chunk) {
             (Message::Row(row), _) => pump.acked.insert(row),
             (Message::Genesis { .. }, Some(Chunk::Sent { open, .. })) => {
-                open.remove(Set(1 << key));
+                open.remove(Set::of(key));
             }
             (Message::Genesis { .. }, _) => {}
+        }
+    }
+
+    /// Of clients that will not be heard of any more nothing is remembered: fewer states are the same.
+    pub(crate) fn forget_silent_clients(&mut self) {
+        for client in &mut self.clients {
+            let is_silent = !client.running && client.pipes.iter().all(Vec::is_empty);
+            if is_silent && client.commit.is_none() {
+                (client.replaced, client.overtaken) = (0, Set::default());
+            }
         }
     }
 

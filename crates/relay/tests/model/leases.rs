@@ -15,6 +15,7 @@ impl Protocol {
                 continue;
             }
             session.deadline = session.deadline.saturating_sub(1);
+            session.lagged &= session.deadline > 0;
             for client in session.clients() {
                 state.clients[client].grow_older();
             }
@@ -49,7 +50,7 @@ impl Protocol {
         (beating.lease, beating.deadline, beating.lagged) = (self.ttl, self.own_ttl(), false);
     }
 
-    /// The session is over: everything is purged and forgotten. The lease stays until it expires.
+    /// The session is over: everything is purged and forgotten. The lease ends at once, sooner than it would: nobody else's time depends on it.
     pub(crate) fn lose_lane(&self, state: &mut State, session: usize) {
         let crashed = state.sessions[session].deadline > 0;
         if crashed || !self.without(Broken::NoPurge) {
@@ -57,9 +58,9 @@ impl Protocol {
                 state.clients[client].purge();
             }
         }
-        let Session { lease, client, careful, .. } = state.sessions[session];
+        let Session { client, careful, .. } = state.sessions[session];
         state.replace(state.sessions[session].clients());
-        state.sessions[session] = Session { lease, client, careful, ..Session::default() };
+        state.sessions[session] = Session { client, careful, ..Session::default() };
     }
 
     /// Whether the relay may hand over: looked at before each row.

@@ -31,7 +31,8 @@
 //! - *Each message is a request.* A batch is appended as a whole: one of the interleavings of its messages.
 //! - *Acknowledgements* are heard at once or never. One that comes later is one that the pump looks at later: what the pump does with it
 //!   (a checkpoint, a removal) may always be late.
-//! - *Losing the lane is a crash*, since both leave nothing but requests. They differ where the purge is left out.
+//! - *Losing the lane is a crash*, since both leave nothing but requests. They differ where the purge is left out. A dead owner's lease ends with it:
+//!   its successor may come sooner than in truth, and so at any time after.
 //! - *Exactly-once mode has no queue*: what is handed over is beyond purging, as if purges never worked.
 //! - *Twin topics, wake-ups, several lanes*: lanes share a client, so a failure of one is a failure out of nowhere for another. Those are in.
 //! - *Crashes of Postgres* and open transactions: `dionysus_core::Cursor`, and the test of the crash test in `tests/`.

@@ -237,6 +237,9 @@ impl<M: Readable> TopicBuilder<M> {
     /// differ between the states; where the state before is not told (`updated`), all count as changed. A created instance has changed what is not
     /// null, a destroyed one what was not. Give attributes by their names, or by their columns.
     ///
+    /// An instance that is made while another transaction changes what it will observe is seen by neither: lock the observed row (`for share`) before you insert
+    /// a dependant, as a foreign key does only for the key.
+    ///
     /// Dependants are found, locked and read when the transaction commits; with more than
     /// [`inline_dependants`](super::TopologyBuilder::inline_dependants) a genesis run is requested in their place.
     pub fn observe<O: Publishable + 'static>(
