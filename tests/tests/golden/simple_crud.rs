@@ -14,6 +14,8 @@ use serde_json::Value;
 use sqlx::{AssertSqlSafe, FromRow};
 use tokio_util::sync::CancellationToken;
 
+use super::{list, text};
+
 /// As in the recording.
 const PARTITIONS: u32 = 12;
 
@@ -108,12 +110,4 @@ async fn run(outbox: &Outbox, step: &Value) -> Result<()> {
         tx.commit().await?;
     }
     Ok(())
-}
-
-fn text<'a>(value: &'a Value, field: &str) -> Result<&'a str> {
-    value[field].as_str().with_context(|| format!("no text `{field}`"))
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
 }

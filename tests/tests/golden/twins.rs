@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use chrono::NaiveDateTime;
 use dionysus::types::Numeric;
 use dionysus::{Outbox, Part, Publishable, Relay, RelayOptions, Topology};
@@ -13,6 +13,8 @@ use dionysus_testing::TestDatabase;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, FromRow};
 use tokio_util::sync::CancellationToken;
+
+use super::{list, text};
 
 /// As in the recording, and what the relay makes.
 const PARTITIONS: u32 = 12;
@@ -196,12 +198,4 @@ async fn run(outbox: &Outbox, step: &Value) -> Result<()> {
         tx.commit().await?;
     }
     Ok(())
-}
-
-fn text<'a>(value: &'a Value, field: &str) -> Result<&'a str> {
-    value[field].as_str().with_context(|| format!("no text `{field}`"))
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
 }
