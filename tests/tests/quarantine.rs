@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use dionysus::Outbox;
-use dionysus_e2e::{Process, alone, eventually, figure, now_ms, read_log};
+use dionysus_e2e::{
+    Process, alone, broker_is_embedded, eventually, figure, free_address, http_get, metric, now_ms,
+    read_log,
+};
 use dionysus_embedded::testing;
 use dionysus_kafka::{Admin, ClientConfig, NewTopic};
 use dionysus_postgres::quarantine::{self, Entry, Request, Target};
@@ -28,6 +31,10 @@ struct Scene {
 
 impl Scene {
     async fn new(limit: usize) -> Result<Self> {
+        Self::with(settings(limit)).await
+    }
+
+    async fn with(config: BTreeMap<String, String>) -> Result<Self> {
         let database = TestDatabase::new().await;
         create_tables(&database.pool).await?;
         let (brokers, namespace) = (testing::brokers().await, testing::topic("v3"));
@@ -39,7 +46,7 @@ impl Scene {
                 name: topic.clone(),
                 partitions: 3,
                 replication: 1,
-                config: settings(limit),
+                config,
             }])
             .await?;
         let log = tempfile::NamedTempFile::new()?;
@@ -47,12 +54,30 @@ impl Scene {
     }
 
     fn relay(&self) -> Result<Process> {
+        self.relay_with(&[])
+    }
+
+    fn relay_with(&self, more: &[(&str, &str)]) -> Result<Process> {
         let variables = [
             ("DATABASE_URL", &*self.database.url),
             ("KAFKA_BROKERS", &*self.brokers),
             ("DIONYSUS_RELAY__LEASE_TTL", "6s"),
         ];
+        let variables = [&variables, more].concat();
         Process::start_logging("outbox-relay", &[], &variables, self.log.path())
+    }
+
+    fn said(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(self.log.path())?)
+    }
+
+    /// Runs `dionysus quarantine`; what it printed.
+    async fn decide(&self, arguments: &[&str]) -> Result<String> {
+        let arguments = [&["quarantine"], arguments].concat();
+        let variables = [("DATABASE_URL", &*self.database.url)];
+        let done = Process::run("dionysus", &arguments, &variables, Duration::from_mins(2)).await?;
+        ensure!(done.code == 0, "{arguments:?}: {done:?}\n{}", self.said()?);
+        Ok(done.stdout)
     }
 
     /// `key@revision` of each record, in the order of each partition.
@@ -133,7 +158,8 @@ async fn a_refused_row_holds_its_key_alone_and_goes_on_in_order_when_people_say_
     }
     scene.reaches(1, &["1", "2"]).await;
     let held = scene.quarantined(4).await;
-    ensure!(scene.revisions(2).await? == ["1"] && scene.revisions(3).await?.is_empty());
+    let revisions = (scene.revisions(2).await?, scene.revisions(3).await?);
+    ensure!(revisions.0 == ["1"] && revisions.1.is_empty(), "{revisions:?}\n{}", scene.said()?);
     let refused: Vec<_> = held.iter().filter(|row| row.cause.is_some()).collect();
     ensure!(refused.len() == 2 && refused.iter().all(|row| row.bytes > 4_000), "{held:?}");
 
@@ -153,7 +179,8 @@ async fn a_refused_row_holds_its_key_alone_and_goes_on_in_order_when_people_say_
     })
     .await;
     ensure!(tried.request.is_none() && tried.retry_at.is_some(), "{tried:?}");
-    ensure!(scene.revisions(2).await? == ["1"]);
+    let revisions = scene.revisions(2).await?;
+    ensure!(revisions == ["1"], "{revisions:?}\n{}", scene.said()?);
 
     // Skipped: what lies behind it goes on, in order. Dropped: all of the key that is held.
     ask(pool, topic, Target::Row(tried.seq), Request::Skip).await?;
@@ -260,5 +287,148 @@ async fn an_oversize_row_among_many_delays_no_other_key() -> Result<()> {
     ensure!(code == 0, "exit code {code}");
     let held = scene.quarantined(1).await;
     held.first().context("a row")?;
+    Ok(())
+}
+
+/// What is kept back is bounded: one row more stops the lane, which says so, until there is room.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_quarantine_stops_its_lane_visibly_until_there_is_room() -> Result<()> {
+    let _turn = alone().await;
+    let scene = Scene::new(LIMIT_BYTES).await?;
+    let (topic, address) = (&scene.topic, free_address()?);
+    let mut relay = scene.relay_with(&[
+        ("DIONYSUS_RELAY__QUARANTINE_MAX", "2"),
+        ("DIONYSUS_HTTP__LISTEN", &address),
+        ("DIONYSUS_HTTP__UNREADY_AFTER", "3s"),
+    ])?;
+    let large = 2 * LIMIT_BYTES;
+    for (id, bytes, revision) in [(1, 1, 1), (2, large, 1), (3, large, 1), (4, large, 1), (1, 1, 2)]
+    {
+        book(&scene.outbox, id, bytes, revision).await?;
+    }
+    let held = scene.quarantined(2).await;
+    ensure!(held.iter().all(|row| row.key != "Booking:4"), "{held:?}");
+    let full = format!("the quarantine of lane `{topic}` is full with 2 rows");
+    let body = eventually("an unready relay", || async {
+        let (status, body) = http_get(&address, "/readyz").await.ok()?;
+        (status == 503 && body.contains("stands still")).then_some(body)
+    })
+    .await;
+    ensure!(body.contains(&full), "{body}");
+    let quarantined = format!("dionysus_relay_quarantined_rows{{topic=\"{topic}\"}}");
+    ensure!(metric(&address, &quarantined).await? == Some(2), "not counted");
+    let said = scene.said()?;
+    for text in [&*full, "row refused, lane stopped", "`retry`", "`skip`", "quarantine_max"] {
+        ensure!(said.contains(text), "no word of `{text}`:\n{said}");
+    }
+    ensure!(scene.revisions(1).await? == ["1"], "a row behind the one that stops the lane");
+
+    // Skipped rows make room: the row that stopped the lane is set aside, and what lies behind flows.
+    let skip = ["skip", topic, "--key", "Booking:2", "--yes", "--wait"];
+    let done = scene.decide(&skip).await?;
+    ensure!(done == format!("1 row of {topic} will never be published\n"), "{done}");
+    scene.reaches(1, &["1", "2"]).await;
+    ensure!(scene.quarantined(2).await[1].key == "Booking:4");
+
+    // So does a retry, while the lane stands still.
+    book(&scene.outbox, 5, large, 1).await?;
+    book(&scene.outbox, 1, 1, 3).await?;
+    eventually("a lane that stands still again", || async {
+        (scene.said().ok()?.matches(&full).count() >= 2
+            && scene.revisions(1).await.ok()?.len() == 2)
+            .then_some(())
+    })
+    .await;
+    scene.admin.replace_settings(topic, &settings(100_000)).await?;
+    let done = scene.decide(&["retry", topic, "--all", "--wait"]).await?;
+    ensure!(done == format!("2 rows of {topic} were published\n"), "{done}");
+    for (id, revisions) in
+        [(1, &["1", "2", "3"][..]), (2, &[]), (3, &["1"]), (4, &["1"]), (5, &["1"])]
+    {
+        scene.reaches(id, revisions).await;
+    }
+    eventually("a ready relay", || async {
+        (http_get(&address, "/readyz").await.ok()?.0 == 200).then_some(())
+    })
+    .await;
+    ensure!(metric(&address, &quarantined).await? == Some(0), "still counted");
+    ensure!(relay.terminate(Duration::from_secs(10)).await? == 0);
+    Ok(())
+}
+
+/// What only a broker can know: a message that fits the topic's limit and not its segments. The rows of a batch are sent one by one then; each that is refused
+/// alone is set aside, and of its key nothing overtakes it.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_a_broker_refuses_alone_are_set_aside_one_by_one() -> Result<()> {
+    const KEYS: i64 = 100;
+    const REVISIONS: i64 = 10;
+    const REFUSED: usize = 10;
+    let _turn = alone().await;
+    if broker_is_embedded() {
+        return Ok(());
+    }
+    let mut config = settings(5_000_000);
+    config.insert("segment.bytes".to_owned(), (1 << 20).to_string());
+    let scene = Scene::with(config).await?;
+    let (pool, topic) = (&scene.database.pool, &scene.topic);
+    let mut relay = scene.relay()?;
+    book(&scene.outbox, 1, 1, 0).await?;
+    scene.reaches(1, &["0"]).await;
+    // Each key has ten rows; the sixth of every tenth key is too large.
+    sqlx::query(
+        r#"insert into dionysus.outbox (event_id, topic, key, partition_key, event, model, model_id, payload)
+           select gen_random_uuid(), $1, 'Booking:' || id, null, 'booking_updated', 'Booking', id::text,
+                  convert_to('{"message":[{"event":"booking_updated","model_name":"Booking","data":[{"id":' || id || ',"revision":' || revision ||
+                             ',"name":"' || repeat('x', case when id % 10 = 0 and revision = 5 then 1200000 else 10 end) || '"}]}]}', 'UTF8')
+           from generate_series(0, $3 - 1) revision, generate_series(10, $2 + 9) id order by revision, id"#,
+    )
+    .bind(topic)
+    .bind(KEYS)
+    .bind(REVISIONS)
+    .execute(pool)
+    .await?;
+    let started = now_ms();
+    let held = scene.quarantined(REFUSED * 5).await;
+    let refused = held.iter().filter(|row| row.cause.is_some()).count();
+    ensure!(refused == REFUSED, "{refused} refused: {}", scene.said()?);
+    let reaches = async |each: i64, of_refused: &[i64]| {
+        eventually("all others", || async {
+            let log = scene.published().await.ok()?;
+            let mut seen: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+            for (key, revision) in log.iter().filter_map(|name| name.split_once('@')) {
+                let (of_key, revision) =
+                    (seen.entry(key.to_owned()).or_default(), revision.parse().ok()?);
+                if !of_key.contains(&revision) {
+                    of_key.push(revision);
+                }
+            }
+            seen.remove("Booking:1");
+            let all: Vec<i64> = (0..each).collect();
+            let is_refused = |key: &str| key.ends_with('0');
+            let wrong: Vec<_> = seen
+                .iter()
+                .filter(|(key, revisions)| {
+                    let expected = if is_refused(key) { of_refused } else { &all };
+                    revisions.as_slice() != &expected[..revisions.len().min(expected.len())]
+                })
+                .collect();
+            assert!(wrong.is_empty(), "inverted: {wrong:?}");
+            let whole = seen.iter().all(|(key, revisions)| {
+                revisions.len() == if is_refused(key) { of_refused.len() } else { all.len() }
+            });
+            (whole && i64::try_from(seen.len()).ok()? == KEYS).then_some(log.len())
+        })
+        .await
+    };
+    let records = reaches(REVISIONS, &[0, 1, 2, 3, 4]).await;
+    figure(format_args!(
+        "{REFUSED} rows refused alone among {}: sorted out after {} ms, {records} records",
+        KEYS * REVISIONS,
+        now_ms() - started
+    ));
+    scene.decide(&["skip", topic, "--all", "--yes", "--wait"]).await?;
+    reaches(REVISIONS, &[0, 1, 2, 3, 4, 6, 7, 8, 9]).await;
+    scene.quarantined(0).await;
+    ensure!(relay.terminate(Duration::from_secs(10)).await? == 0, "{}", scene.said()?);
     Ok(())
 }

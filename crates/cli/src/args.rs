@@ -204,7 +204,7 @@ pub(crate) enum Capture {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct CaptureSql {
-    /// The topic, with its namespace: v3_rentals
+    /// The topic, with its namespace: `v3_rentals`
     #[arg(long, value_name = "TOPIC")]
     pub(crate) topic: String,
     /// Only this model of the topic

@@ -5,6 +5,7 @@
 mod capture;
 mod contract;
 mod doctor;
+mod quarantine;
 
 use std::process::{Command, Output};
 

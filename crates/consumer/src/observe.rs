@@ -13,14 +13,13 @@ mod trace;
 mod view;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use dionysus_core::headers;
 use dionysus_kafka::{Record, TopicPartition};
-use dionysus_service::HealthLimits;
+use dionysus_service::{HealthLimits, MainLoop};
 use tokio::time::Instant;
 
 use crate::apply::Applied;
@@ -45,9 +44,7 @@ pub(crate) struct Observer {
     view: Mutex<View>,
     /// Set by whoever wants to know: only then the brokers are asked for the ends of logs.
     limits: OnceLock<HealthLimits>,
-    began: Instant,
-    /// Milliseconds from `began` to the last turn of the main loop.
-    turned_ms: AtomicU64,
+    main_loop: MainLoop,
 }
 
 impl Observer {
@@ -58,14 +55,13 @@ impl Observer {
             topics: topics.map(|topic| (topic.to_owned(), TopicMeters::new(topic))).collect(),
             view: Mutex::new(View::new(Instant::now())),
             limits: OnceLock::new(),
-            began: Instant::now(),
-            turned_ms: AtomicU64::new(0),
+            main_loop: MainLoop::begin(),
         }
     }
 
     /// The main loop has turned.
     pub(crate) fn turn(&self) {
-        self.turned_ms.store(self.now_ms(), Ordering::Relaxed);
+        self.main_loop.turn();
     }
 
     pub(crate) fn stopping(&self) {
@@ -134,16 +130,6 @@ impl Observer {
         }
         let written_ms = covered.last().and_then(|record| record.timestamp_ms);
         self.view().moved(place, batch.next_offset, written_ms, Instant::now());
-    }
-
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// How long ago the main loop has turned.
-    fn turned(&self) -> Duration {
-        let turned_ms = self.turned_ms.load(Ordering::Relaxed);
-        Duration::from_millis(self.now_ms().saturating_sub(turned_ms))
     }
 
     /// A poisoned lock means that a panic hit between two assignments: the view is whole enough to be shown.

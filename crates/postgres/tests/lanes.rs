@@ -69,6 +69,17 @@ async fn a_lane_has_one_owner_and_each_new_owner_a_higher_epoch() {
 }
 
 #[tokio::test]
+async fn a_lane_that_is_excepted_stays_free_and_takes_nobodys_turn() {
+    let database = database().await;
+    register(&database, &["v3_a", "v3_b"]).await;
+    let relay = join(&database, TTL).await;
+    let claimed = lanes::claim(&database.pool, relay, 1, &["v3_a".to_owned()]).await.unwrap();
+    assert_eq!(claimed.iter().map(|lane| lane.topic.as_str()).collect::<Vec<_>>(), ["v3_b"]);
+    assert_eq!(lanes::claim(&database.pool, relay, 1, &["v3_a".to_owned()]).await.unwrap(), []);
+    assert_eq!(lanes::claim(&database.pool, relay, 1, &[]).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn many_relays_that_claim_at_once_share_without_overlap() {
     let database = database().await;
     let names: Vec<String> = (0..20).map(|i| format!("v3_t{i:02}")).collect();

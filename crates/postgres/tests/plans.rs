@@ -75,7 +75,7 @@ async fn a_look_for_what_waits_reads_no_more_than_its_limit() {
     let topics = vec!["a".to_owned()];
     // A long transaction that has finished since, and many short ones.
     let mut long = database.pool.begin().await.unwrap();
-    append_all(&mut long, &[("a", "Rental:1"); 5_000]).await;
+    append_all(&mut long, &vec![("a", "Rental:1"); 5_000]).await;
     let from = reader.fresh(&Snapshot::beginning(), &topics, Limit::rows(1)).await.unwrap().to;
     long.commit().await.unwrap();
     fill(&database).await;

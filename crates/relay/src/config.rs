@@ -146,3 +146,25 @@ impl Config for RelayConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In either build: this one has no locks in Redis, or the text is no URL.
+    #[test]
+    fn servers_that_can_not_be_used_are_a_fault_of_their_own_section() {
+        let mut config = RelayConfig::default();
+        let without = faults(&config);
+        config.redlock.servers = vec![Secret::new("hunter2")];
+        let told = faults(&config);
+        assert!(!without.contains("redlock") && told.contains("redlock.servers"), "{told}");
+        assert!(!told.contains("relay.redlock") && !told.contains("hunter2"), "{told}");
+    }
+
+    fn faults(config: &RelayConfig) -> String {
+        let mut faults = Faults::default();
+        config.check(&mut faults);
+        format!("{faults:?}")
+    }
+}

@@ -68,6 +68,8 @@ pub(crate) struct Lane {
     pub(crate) handed: u64,
     /// Messages of the acknowledged prefix, since the lane was opened there.
     acknowledged: u64,
+    /// When its place was stored last, or read.
+    pub(crate) stored_at: Instant,
     /// Something was acknowledged since the place was last stored.
     pub(crate) unstored: bool,
     /// All rows of the window up to this number were handed over, to the twin as well.
@@ -115,6 +117,7 @@ impl Lane {
             kept: KeptBack::default(),
             handed: 0,
             acknowledged: 0,
+            stored_at: Instant::now(),
             unstored: false,
             handed_seq: Cursor::WINDOW_START,
             windows: VecDeque::new(),

@@ -59,10 +59,6 @@ pub(crate) enum Hold {
     /// Somebody else's.
     Refused,
     /// Nobody can say.
-    #[cfg_attr(
-        not(any(test, feature = "redlock")),
-        expect(dead_code, reason = "Postgres alone is never away when it is not asked")
-    )]
     Away,
 }
 
@@ -243,6 +239,65 @@ impl Locks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dionysus_service::{Health as _, HealthLimits};
+
+    use crate::RelayHealth;
+
+    /// Answers the same for every lane; `None`: away.
+    #[derive(Debug, Default)]
+    struct Scripted(Mutex<Option<Hold>>);
+
+    impl Scripted {
+        fn answer(&self) -> Option<Hold> {
+            *self.0.lock().unwrap()
+        }
+    }
+
+    #[async_trait]
+    impl LaneLocks for Arc<Scripted> {
+        async fn answers(&self) -> bool {
+            self.answer().is_some()
+        }
+
+        async fn hold(&self, topics: &[String]) -> Vec<Hold> {
+            vec![self.answer().unwrap_or(Hold::Away); topics.len()]
+        }
+
+        async fn release(&self, _topics: &[String]) {}
+    }
+
+    #[tokio::test]
+    async fn away_keeps_lanes_and_takes_none_and_is_shown_while_it_lasts() {
+        let (redis, observer) = (Arc::new(Scripted::default()), Arc::new(Observer::new()));
+        let options = RelayOptions::default();
+        let mut locks = Locks::new(&options, Arc::clone(&observer)).unwrap();
+        locks.backend = Box::new(Arc::clone(&redis));
+        let limits =
+            HealthLimits { unready_after: Duration::MAX, dead_after: Duration::from_mins(2) };
+        let health = RelayHealth::new(observer, limits);
+        let shown = || health.ready().detail["locks"].clone();
+        let lanes = ["v3_rentals".to_owned()];
+
+        assert!(!locks.may_claim().await);
+        assert!(shown().as_str().is_some_and(|text| text.contains("away")));
+        assert_eq!(locks.lost(&lanes).await, [""; 0]);
+        assert_eq!(locks.resting(), [""; 0]);
+        assert_eq!(locks.refused(&lanes).await, lanes);
+        assert_eq!(locks.resting(), lanes);
+
+        *redis.0.lock().unwrap() = Some(Hold::Refused);
+        assert!(locks.may_claim().await);
+        assert!(shown().is_null());
+        assert_eq!(locks.lost(&lanes).await, lanes);
+        let next_heartbeat = Instant::now() + options.heartbeat_interval();
+        assert!(locks.resting_lanes()["v3_rentals"] < next_heartbeat, "it may not try again");
+        locks.rest = Duration::ZERO;
+        assert_eq!(locks.lost(&lanes).await, lanes);
+        assert_eq!(locks.resting(), [""; 0]);
+        *redis.0.lock().unwrap() = Some(Hold::Held);
+        assert_eq!(locks.refused(&lanes).await, [""; 0]);
+        assert_eq!(locks.resting(), [""; 0]);
+    }
 
     #[test]
     fn servers_without_the_feature_are_a_fault_that_names_the_build() {

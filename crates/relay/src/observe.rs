@@ -20,7 +20,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use dionysus_postgres::relays::Heartbeat;
-use dionysus_service::HealthLimits;
+use dionysus_service::{HealthLimits, MainLoop};
 use tokio::time::Instant;
 
 use crate::in_flight::InFlight;
@@ -44,9 +44,8 @@ pub(crate) struct Observer {
     view: Mutex<View>,
     /// Set by whoever wants to know: only then the database is asked what waits.
     limits: OnceLock<HealthLimits>,
-    began: Instant,
-    /// Milliseconds from `began` to the last turn of the loop, and to the last time that lanes were shown.
-    turned_ms: AtomicU64,
+    main_loop: MainLoop,
+    /// When lanes were shown last, on the clock of `main_loop`.
     shown_ms: AtomicU64,
     /// The database's clock minus ours, in microseconds.
     skew_us: AtomicI64,
@@ -59,8 +58,7 @@ impl Observer {
             meters: Meters::new(),
             view: Mutex::new(View::new(Instant::now())),
             limits: OnceLock::new(),
-            began: Instant::now(),
-            turned_ms: AtomicU64::new(0),
+            main_loop: MainLoop::begin(),
             shown_ms: AtomicU64::new(0),
             skew_us: AtomicI64::new(0),
         }
@@ -68,14 +66,13 @@ impl Observer {
 
     /// The loop has turned; whether it is time to show the lanes.
     pub(crate) fn turn(&self) -> bool {
-        let now_ms = self.now_ms();
-        self.turned_ms.store(now_ms, Ordering::Relaxed);
+        let now_ms = self.main_loop.turn();
         now_ms - self.shown_ms.load(Ordering::Relaxed).min(now_ms) >= SHOW_MS
     }
 
     /// Where the lanes stand, settled just before.
     pub(crate) fn show(&self, lanes: &HashMap<String, Lane>, in_flight: &InFlight, stopping: bool) {
-        self.shown_ms.store(self.now_ms(), Ordering::Relaxed);
+        self.shown_ms.store(self.main_loop.now_ms(), Ordering::Relaxed);
         let now = Instant::now();
         let outstanding = in_flight.outstanding();
         self.meters.in_flight.set(gauge(outstanding));
@@ -143,16 +140,6 @@ impl Observer {
             let latency = Duration::from_micros(u64::try_from(latency).unwrap_or(0));
             lane.meters.latency.record(latency.as_secs_f64());
         }
-    }
-
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// How long ago the loop has turned.
-    fn turned(&self) -> Duration {
-        let turned_ms = self.turned_ms.load(Ordering::Relaxed);
-        Duration::from_millis(self.now_ms().saturating_sub(turned_ms))
     }
 
     /// A poisoned lock means that a panic hit between two assignments: the view is whole enough to be shown.

@@ -33,6 +33,15 @@ pub fn format(duration: Duration) -> String {
     format!("{}{unit}", millis / scale)
 }
 
+/// Writes a measured duration in seconds: tenths while they matter.
+pub fn rounded(duration: Duration) -> String {
+    if duration < Duration::from_secs(10) {
+        format!("{:.1}s", duration.as_secs_f64())
+    } else {
+        format!("{}s", duration.as_secs())
+    }
+}
+
 /// For `serde(with)`.
 ///
 /// # Errors
@@ -60,6 +69,12 @@ mod tests {
             assert_eq!(format(parse(text).unwrap()), text);
         }
         assert_eq!(format(parse("120s").unwrap()), "2m");
+    }
+
+    #[test]
+    fn a_measured_duration_is_shown_as_exactly_as_it_matters() {
+        let shown = [1_249, 9_900, 10_900, 120_000].map(|ms| rounded(Duration::from_millis(ms)));
+        assert_eq!(shown, ["1.2s", "9.9s", "10s", "120s"]);
     }
 
     #[test]

@@ -42,13 +42,18 @@ mod health;
 #[cfg(feature = "http")]
 mod http;
 mod kafka;
+mod main_loop;
 #[cfg(feature = "http")]
 mod metrics;
 mod probe;
 mod report;
 mod retention;
+mod rounds;
 mod secret;
 mod shutdown;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod testing;
 mod traces;
 mod tracing_setup;
 
@@ -60,9 +65,11 @@ pub use health::{Health, HealthLimits, HttpConfig, Verdict};
 #[cfg(feature = "http")]
 pub use http::HttpServer;
 pub use kafka::KafkaConfig;
+pub use main_loop::MainLoop;
 pub use probe::HealthCheck;
 pub use report::{EXIT_CODES, Exit, Report, exit};
 pub use retention::RetentionConfig;
+pub use rounds::ask_in_rounds;
 pub use secret::Secret;
 pub use shutdown::shutdown_token;
 pub use traces::{TRACES, Traces, link};

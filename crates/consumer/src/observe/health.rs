@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dionysus_kafka::TopicPartition;
+use dionysus_service::duration::rounded;
 use dionysus_service::{Health, HealthLimits, Verdict};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -31,15 +32,7 @@ impl ConsumerHealth {
 
 impl Health for ConsumerHealth {
     fn alive(&self) -> Verdict {
-        let turned = self.observer.turned();
-        let mut verdict = Verdict {
-            detail: json!({ "turned_s_ago": turned.as_secs_f64() }),
-            ..Verdict::default()
-        };
-        if turned >= self.limits.dead_after {
-            verdict.reasons.push(format!("the main loop has not turned for {}", shown(turned)));
-        }
-        verdict
+        self.observer.main_loop.alive(&self.limits)
     }
 
     fn ready(&self) -> Verdict {
@@ -61,7 +54,7 @@ fn judge(view: &View, unready_after: Duration, now: Instant) -> Verdict {
     let silent = now.saturating_duration_since(view.answered);
     if silent >= unready_after {
         let cause = view.trouble.as_ref().map_or_else(String::new, |cause| format!(": {cause}"));
-        reasons.push(format!("Kafka has not answered for {}{cause}", shown(silent)));
+        reasons.push(format!("Kafka has not answered for {}{cause}", rounded(silent)));
     }
     for (place, partition) in &view.partitions {
         if let Some(still) = partition.stands_still(now).filter(|still| *still >= unready_after) {
@@ -73,7 +66,7 @@ fn judge(view: &View, unready_after: Duration, now: Instant) -> Verdict {
 
 fn standstill(place: &TopicPartition, partition: &PartitionView, still: Duration) -> String {
     let TopicPartition { topic, partition: number } = place;
-    let still = shown(still);
+    let still = rounded(still);
     if let Some((_, cause)) = &partition.fault {
         return format!("{topic}[{number}] stands still for {still}: {cause}");
     }
@@ -105,15 +98,6 @@ fn detail(view: &View, now: Instant) -> Value {
         "trouble": view.trouble,
         "partitions": partitions,
     })
-}
-
-/// Tenths of a second while they matter.
-fn shown(duration: Duration) -> String {
-    if duration < Duration::from_secs(10) {
-        format!("{:.1}s", duration.as_secs_f64())
-    } else {
-        format!("{}s", duration.as_secs())
-    }
 }
 
 #[cfg(test)]

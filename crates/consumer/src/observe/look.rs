@@ -1,40 +1,26 @@
 //! Asking the brokers where the logs end, beside the workers.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::Utc;
 use dionysus_kafka::{Error, Subscriber, TopicPartition};
-use tokio::time::{Instant, MissedTickBehavior};
+use dionysus_service::ask_in_rounds;
+use tokio::time::Instant;
 
 use super::view::Answer;
 use super::{Observer, gauge};
 
-/// The longest pause between two rounds.
-const PAUSE_MAX: Duration = Duration::from_secs(10);
-
-/// How often the verdict is shown as a metric; `/readyz` judges anew whenever it is asked.
-const VERDICT: Duration = Duration::from_secs(1);
-
 /// Asks until dropped; returns at once if nobody wants to know. One partition after the other, so that there is one request at a time.
 pub(crate) async fn look(subscriber: Arc<Subscriber>, observer: Arc<Observer>) {
     let Some(limits) = observer.limits.get().copied() else { return };
-    let mut ticks = tokio::time::interval((limits.unready_after / 3).min(PAUSE_MAX));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut verdicts = tokio::time::interval(VERDICT);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {
-                if let Err(error) = round(&subscriber, &observer).await {
-                    tracing::debug!(%error, "the end of a log is not known");
-                    observer.view().trouble = Some(error.to_string());
-                }
-            }
-            _ = verdicts.tick() => {}
+    let ask = async || {
+        if let Err(error) = round(&subscriber, &observer).await {
+            tracing::debug!(%error, "the end of a log is not known");
+            observer.view().trouble = Some(error.to_string());
         }
-        let ready = observer.judge(&limits).is_good();
-        observer.meters.ready.set(gauge(usize::from(ready)));
-    }
+    };
+    let show = || observer.meters.ready.set(gauge(usize::from(observer.judge(&limits).is_good())));
+    ask_in_rounds(limits, ask, show).await;
 }
 
 async fn round(subscriber: &Subscriber, observer: &Observer) -> Result<(), Error> {

@@ -19,9 +19,10 @@ use super::{Hold, LaneLocks};
 /// Our lock runs out that much before our lease would, or the successor would find it and wait for another heartbeat.
 const OF_LEASE: f64 = 0.95;
 
-/// The part of a lease that one call may take. The pump makes three between two heartbeats at most, and one while Redis is away: it then still works for
-/// most of the time, and is back long before it could take its own pause for a stall of Kafka's.
-const CALLS_IN_A_LEASE: u32 = 20;
+/// The part of a lease that one call may take: an eighth of the pause between two heartbeats. The pump makes three calls in it at most, one while Redis
+/// is away, and so works for most of the time whatever Redis does; all three are a sixth of its patience with Kafka (`stall_timeout`), which it must not
+/// run out of here.
+const CALLS_IN_A_LEASE: u32 = 40;
 
 /// One failure is not enough: after an outage it is what tells the crate to connect again.
 const TRIES: u32 = 2;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use dionysus_service::duration::rounded;
 use dionysus_service::{Health, HealthLimits, Verdict};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -31,15 +32,7 @@ impl RelayHealth {
 
 impl Health for RelayHealth {
     fn alive(&self) -> Verdict {
-        let turned = self.observer.turned();
-        let mut verdict = Verdict {
-            detail: json!({ "turned_s_ago": turned.as_secs_f64() }),
-            ..Verdict::default()
-        };
-        if turned >= self.limits.dead_after {
-            verdict.reasons.push(format!("the main loop has not turned for {}", shown(turned)));
-        }
-        verdict
+        self.observer.main_loop.alive(&self.limits)
     }
 
     fn ready(&self) -> Verdict {
@@ -62,14 +55,15 @@ fn judge(view: &View, unready_after: Duration, now: Instant) -> Verdict {
     match view.lease {
         None => reasons.push(with_cause("no lease yet", view)),
         Some(false) if since(view.lease_since) >= unready_after => {
-            let without = format!("no lease for {}", shown(since(view.lease_since)));
+            let without = format!("no lease for {}", rounded(since(view.lease_since)));
             reasons.push(with_cause(&without, view));
         }
         Some(_) => {}
     }
     // Rounds come three times as often: this is an outage, not a pause.
     if view.lease == Some(true) && since(view.looked) >= unready_after {
-        let silent = format!("Postgres has not said for {} what waits", shown(since(view.looked)));
+        let silent =
+            format!("Postgres has not said for {} what waits", rounded(since(view.looked)));
         reasons.push(with_cause(&silent, view));
     }
     for (topic, lane) in &view.lanes {
@@ -89,7 +83,7 @@ fn standstill(topic: &str, lane: &LaneView, still: Duration, view: &View) -> Str
             rows => format!("{rows} rows wait"),
         }
     };
-    let text = format!("lane `{topic}` stands still for {}, {waits}", shown(still));
+    let text = format!("lane `{topic}` stands still for {}, {waits}", rounded(still));
     match &lane.cause {
         Some(cause) => format!("{text}: {cause}"),
         None => with_cause(&text, view),
@@ -138,15 +132,6 @@ const fn state(state: State) -> &'static str {
         State::Active => "active",
         State::Blocked { .. } => "blocked",
         State::Draining => "draining",
-    }
-}
-
-/// Tenths of a second while they matter.
-fn shown(duration: Duration) -> String {
-    if duration < Duration::from_secs(10) {
-        format!("{:.1}s", duration.as_secs_f64())
-    } else {
-        format!("{}s", duration.as_secs())
     }
 }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use dionysus_postgres::waiting;
+use dionysus_service::ask_in_rounds;
 use sqlx::PgPool;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 
 use super::{Observer, gauge};
 use crate::error::Chain;
@@ -18,33 +19,19 @@ const ROWS: u32 = 10_000;
 /// Places that are looked behind in one round at most; the others come in the next. Lanes that flow stand at one place.
 const PLACES: usize = 16;
 
-/// The longest pause between two rounds.
-const PAUSE_MAX: Duration = Duration::from_secs(10);
-
-/// How often the verdict is shown as a metric; `/readyz` judges anew whenever it is asked.
-const VERDICT: Duration = Duration::from_secs(1);
-
 /// A round must not hold a connection of the pump's for long.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Looks until dropped; returns at once if nobody wants to know. Several rounds fit the threshold, so that its end is seen in time.
+/// Looks until dropped; returns at once if nobody wants to know.
 pub(crate) async fn look(pool: PgPool, observer: Arc<Observer>) {
     let Some(limits) = observer.limits.get().copied() else { return };
-    let mut ticks = tokio::time::interval((limits.unready_after / 3).min(PAUSE_MAX));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut verdicts = tokio::time::interval(VERDICT);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {
-                if tokio::time::timeout(PATIENCE, round(&pool, &observer)).await.is_err() {
-                    tracing::debug!("Postgres did not say in time what waits");
-                }
-            }
-            _ = verdicts.tick() => {}
+    let ask = async || {
+        if tokio::time::timeout(PATIENCE, round(&pool, &observer)).await.is_err() {
+            tracing::debug!("Postgres did not say in time what waits");
         }
-        let ready = observer.judge(&limits).is_good();
-        observer.meters.ready.set(gauge(usize::from(ready)));
-    }
+    };
+    let show = || observer.meters.ready.set(gauge(usize::from(observer.judge(&limits).is_good())));
+    ask_in_rounds(limits, ask, show).await;
 }
 
 async fn round(pool: &PgPool, observer: &Observer) {

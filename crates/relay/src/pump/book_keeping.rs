@@ -1,5 +1,7 @@
 //! Storing places, and taking and giving lanes.
 
+use std::time::Duration;
+
 use dionysus_core::Cursor;
 use dionysus_postgres::lanes::{self, Checkpoint, Claimed};
 use dionysus_postgres::{Error as PostgresError, relays};
@@ -11,9 +13,10 @@ use crate::error::Chain;
 use crate::lane::{Lane, State};
 use crate::membership::{Membership, fair_share};
 
-/// An idle lane's place is stored when this many transactions have passed it, rows or not: a new owner then does not look through them
+/// An idle lane's place is stored when this many transactions have passed it, rows or not, or after this long: a new owner then does not look through them
 /// again, and retention is not held back.
 const IDLE_TRANSACTIONS: u64 = 10_000;
+const IDLE_TIME: Duration = Duration::from_mins(10);
 
 impl Pump {
     pub(super) fn checkpoint_is_due(&self) -> bool {
@@ -38,6 +41,7 @@ impl Pump {
                 if let Some(lane) = self.lanes.get_mut(&topic) {
                     lane.stored = lane.settled.clone();
                     lane.unstored = false;
+                    lane.stored_at = Instant::now();
                     lane.kept.stored();
                     lane.show_kept();
                 }
@@ -229,6 +233,7 @@ fn worth_storing(lane: &Lane) -> bool {
             if !lane.unstored && !lane.kept.has_unstored() =>
         {
             settled.xmax() >= stored.xmax() + IDLE_TRANSACTIONS
+                || lane.stored_at.elapsed() >= IDLE_TIME
         }
         _ => true,
     }
