@@ -13,7 +13,7 @@ use dionysus_embedded::testing;
 use dionysus_kafka::{Admin, ClientConfig, NewTopic};
 use dionysus_postgres::quarantine::{self, Entry, Request, Target};
 use dionysus_testing::TestDatabase;
-use sqlx::{PgPool, query_as};
+use sqlx::{AssertSqlSafe, PgPool, query_as};
 
 use crate::models::{Booking, create_tables, topology};
 
@@ -324,7 +324,7 @@ async fn a_full_quarantine_stops_its_lane_visibly_until_there_is_room() -> Resul
     ensure!(scene.revisions(1).await? == ["1"], "a row behind the one that stops the lane");
 
     // Skipped rows make room: the row that stopped the lane is set aside, and what lies behind flows.
-    let skip = ["skip", topic, "--key", "Booking:2", "--yes", "--wait"];
+    let skip = ["skip", topic, "--key", "Booking:2", "--yes", "--wait=2m"];
     let done = scene.decide(&skip).await?;
     ensure!(done == format!("1 row of {topic} will never be published\n"), "{done}");
     scene.reaches(1, &["1", "2"]).await;
@@ -340,7 +340,7 @@ async fn a_full_quarantine_stops_its_lane_visibly_until_there_is_room() -> Resul
     })
     .await;
     scene.admin.replace_settings(topic, &settings(100_000)).await?;
-    let done = scene.decide(&["retry", topic, "--all", "--wait"]).await?;
+    let done = scene.decide(&["retry", topic, "--all", "--wait=2m"]).await?;
     ensure!(done == format!("2 rows of {topic} were published\n"), "{done}");
     for (id, revisions) in
         [(1, &["1", "2", "3"][..]), (2, &[]), (3, &["1"]), (4, &["1"]), (5, &["1"])]
@@ -352,7 +352,41 @@ async fn a_full_quarantine_stops_its_lane_visibly_until_there_is_room() -> Resul
     })
     .await;
     ensure!(metric(&address, &quarantined).await? == Some(0), "still counted");
+    let published = format!("dionysus_relay_rows_published_total{{topic=\"{topic}\"}}");
+    let published = metric(&address, &published).await?.unwrap_or(0);
+    ensure!(published >= 6, "{published}: what left the quarantine counts as published");
     ensure!(relay.terminate(Duration::from_secs(10)).await? == 0);
+    Ok(())
+}
+
+/// A topic that takes messages of 5 MB, with segments of 1 MiB: what is larger than these only the broker can know.
+fn narrow_segments() -> BTreeMap<String, String> {
+    let mut config = settings(5_000_000);
+    config.insert("segment.bytes".to_owned(), (1 << 20).to_string());
+    config
+}
+
+/// Appends a row for each revision of each key, by revision; those of which `is_large` (an SQL condition) is true no segment holds.
+async fn append(
+    scene: &Scene,
+    keys: std::ops::Range<i64>,
+    revisions: i64,
+    is_large: &str,
+) -> Result<()> {
+    let sql = format!(
+        r#"insert into dionysus.outbox (event_id, topic, key, event, model, model_id, payload)
+           select gen_random_uuid(), $1, 'Booking:' || id, 'booking_updated', 'Booking', id::text,
+                  convert_to('{{"message":[{{"event":"booking_updated","model_name":"Booking","data":[{{"id":' || id || ',"revision":' || revision ||
+                             ',"name":"' || repeat('x', case when {is_large} then 1200000 else 10 end) || '"}}]}}]}}', 'UTF8')
+           from generate_series(0, $2 - 1) revision, generate_series($3, $4 - 1) id order by revision, id"#
+    );
+    sqlx::query(AssertSqlSafe(sql))
+        .bind(&scene.topic)
+        .bind(revisions)
+        .bind(keys.start)
+        .bind(keys.end)
+        .execute(&scene.database.pool)
+        .await?;
     Ok(())
 }
 
@@ -367,26 +401,13 @@ async fn rows_that_a_broker_refuses_alone_are_set_aside_one_by_one() -> Result<(
     if broker_is_embedded() {
         return Ok(());
     }
-    let mut config = settings(5_000_000);
-    config.insert("segment.bytes".to_owned(), (1 << 20).to_string());
-    let scene = Scene::with(config).await?;
-    let (pool, topic) = (&scene.database.pool, &scene.topic);
+    let scene = Scene::with(narrow_segments()).await?;
+    let topic = &scene.topic;
     let mut relay = scene.relay()?;
     book(&scene.outbox, 1, 1, 0).await?;
     scene.reaches(1, &["0"]).await;
     // Each key has ten rows; the sixth of every tenth key is too large.
-    sqlx::query(
-        r#"insert into dionysus.outbox (event_id, topic, key, partition_key, event, model, model_id, payload)
-           select gen_random_uuid(), $1, 'Booking:' || id, null, 'booking_updated', 'Booking', id::text,
-                  convert_to('{"message":[{"event":"booking_updated","model_name":"Booking","data":[{"id":' || id || ',"revision":' || revision ||
-                             ',"name":"' || repeat('x', case when id % 10 = 0 and revision = 5 then 1200000 else 10 end) || '"}]}]}', 'UTF8')
-           from generate_series(0, $3 - 1) revision, generate_series(10, $2 + 9) id order by revision, id"#,
-    )
-    .bind(topic)
-    .bind(KEYS)
-    .bind(REVISIONS)
-    .execute(pool)
-    .await?;
+    append(&scene, 10..10 + KEYS, REVISIONS, "id % 10 = 0 and revision = 5").await?;
     let started = now_ms();
     let held = scene.quarantined(REFUSED * 5).await;
     let refused = held.iter().filter(|row| row.cause.is_some()).count();
@@ -429,6 +450,32 @@ async fn rows_that_a_broker_refuses_alone_are_set_aside_one_by_one() -> Result<(
     scene.decide(&["skip", topic, "--all", "--yes", "--wait"]).await?;
     reaches(REVISIONS, &[0, 1, 2, 3, 4, 6, 7, 8, 9]).await;
     scene.quarantined(0).await;
+    ensure!(relay.terminate(Duration::from_secs(10)).await? == 0, "{}", scene.said()?);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_is_told_to_stop_while_rows_are_sorted_out_ends_and_the_next_goes_on()
+-> Result<()> {
+    let _turn = alone().await;
+    if broker_is_embedded() {
+        return Ok(());
+    }
+    let scene = Scene::with(narrow_segments()).await?;
+    let mut relay = scene.relay()?;
+    book(&scene.outbox, 1, 1, 0).await?;
+    scene.reaches(1, &["0"]).await;
+    append(&scene, 10..50, 2, "revision = 0").await?;
+    eventually("a row that is refused alone", || async {
+        scene.said().ok()?.contains("careful delivery failed").then_some(())
+    })
+    .await;
+    let code = relay.terminate(Duration::from_secs(10)).await?;
+    ensure!(code == 0, "exit code {code}:\n{}", scene.said()?);
+    let mut relay = scene.relay()?;
+    let held = scene.quarantined(80).await;
+    ensure!(held.iter().filter(|row| row.cause.is_some()).count() == 40, "{held:?}");
+    ensure!(scene.published().await? == ["Booking:1@0"], "{:?}", scene.published().await?);
     ensure!(relay.terminate(Duration::from_secs(10)).await? == 0, "{}", scene.said()?);
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! `stored <= settled <= read`, always. A restart goes back from `read` to `settled`; forgetting (a lost connection to Postgres) goes back
 //! to `stored`, because only a stored cursor survives a crash of the server (see [`dionysus_core::Cursor`]).
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,6 +62,8 @@ pub(crate) struct Lane {
     pub(crate) slots: usize,
     /// How many messages are to go through the careful client, since a broker refused a batch with them; `None` for a lane of the first client.
     pub(crate) doubt: Option<u64>,
+    /// Of a lane of the careful client: the messages of the lane up to the last of each key.
+    careful_keys: HashMap<String, u64>,
     /// Rows that are kept back from Kafka.
     pub(crate) kept: KeptBack,
     /// Messages handed over since the lane was opened there.
@@ -114,6 +116,7 @@ impl Lane {
             in_flight: Arc::clone(in_flight),
             slots: in_flight.open(),
             doubt: None,
+            careful_keys: HashMap::new(),
             kept: KeptBack::default(),
             handed: 0,
             acknowledged: 0,
@@ -170,6 +173,18 @@ impl Lane {
         self.doubt.is_some_and(|doubt| self.handed >= doubt)
     }
 
+    /// Whether a row of this key is with the careful client, and the next must wait.
+    pub(crate) fn awaits(&self, key: &str) -> bool {
+        self.careful_keys.get(key).is_some_and(|end| *end > self.deliveries().messages)
+    }
+
+    /// All messages of a row of this key were handed over.
+    pub(crate) fn handed_over(&mut self, key: &str) {
+        if self.doubt.is_some() {
+            self.careful_keys.insert(key.to_owned(), self.handed);
+        }
+    }
+
     /// Moves `settled` to the end of the acknowledged prefix.
     pub(crate) fn settle(&mut self) {
         self.settle_at(self.deliveries());
@@ -207,6 +222,7 @@ impl Lane {
     pub(crate) fn restart(&mut self, in_flight: &Arc<InFlight>, next_request: u64) {
         self.read = self.settled.clone();
         self.windows.clear();
+        self.careful_keys.clear();
         self.kept.restart();
         self.doubt = self.doubt.map(|doubt| doubt.saturating_sub(self.acknowledged));
         self.in_flight = Arc::clone(in_flight);
@@ -250,6 +266,8 @@ impl Lane {
 mod tests {
     use super::*;
     use std::fmt;
+
+    use dionysus_kafka::DeliverySink as _;
 
     fn lane() -> Lane {
         Lane::new(
@@ -311,6 +329,29 @@ mod tests {
         lane.restart(&in_flight, 17);
         assert_eq!(lane.read, Cursor::Inside { from, to, seq: 11 });
         assert_eq!((lane.slots, lane.handed, lane.valid_from), (1, 0, 17));
+    }
+
+    #[test]
+    fn in_doubt_one_row_of_a_key_is_on_its_way_at_a_time() {
+        let mut lane = lane();
+        let hand_over = |lane: &mut Lane, key: &str| {
+            let ticket = lane.in_flight.expect(lane.slots, 10, 10, Some(0));
+            lane.handed += 1;
+            lane.handed_over(key);
+            ticket
+        };
+        hand_over(&mut lane, "a");
+        assert!(!lane.awaits("a"), "the first client keeps the order by itself");
+        lane.doubt = Some(5);
+        let in_flight = Arc::new(InFlight::default());
+        lane.restart(&in_flight, 1);
+        let first = hand_over(&mut lane, "a");
+        assert!(lane.awaits("a") && !lane.awaits("b"));
+        in_flight.delivered(first, Ok(()));
+        assert!(!lane.awaits("a"));
+        hand_over(&mut lane, "a");
+        lane.restart(&Arc::default(), 2);
+        assert!(!lane.awaits("a"), "it begins again");
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub(crate) struct KeptBack {
     aside: Vec<Aside>,
     /// How many of these each key has.
     aside_keys: HashMap<String, usize>,
-    /// Rows that a broker refused alone, with what it said: set aside when they are read again.
+    /// Rows that a broker refused alone, with what it said: set aside when they are read again, and known until they are stored.
     refused: HashMap<i64, String>,
 }
 
@@ -99,7 +99,6 @@ impl KeptBack {
 
     pub(crate) fn set_aside(&mut self, row: Aside) {
         *self.aside_keys.entry(row.key.clone()).or_default() += 1;
-        self.refused.remove(&row.seq);
         self.aside.push(row);
     }
 
@@ -133,6 +132,7 @@ impl KeptBack {
     /// That checkpoint has committed.
     pub(crate) fn stored(&mut self) {
         for row in self.aside.iter().filter(|row| row.after.is_none()) {
+            self.refused.remove(&row.seq);
             *self.stored.entry(row.key.clone()).or_default() += 1;
         }
         self.retain(|row| row.after.is_some());
@@ -199,13 +199,15 @@ mod tests {
         kept.note_refusal(10, "refused".into());
         kept.set_aside(row(10, "a", 0));
         kept.set_aside(row(21, "b", 7));
-        assert_eq!(kept.refusal(10), None);
         kept.settle(1);
         kept.restart();
+        assert!(kept.refusal(10).is_some(), "until it is stored it may be read again");
         assert!(kept.holds("a") && !kept.holds("b"));
         assert_eq!(seqs(&kept), [10]);
         kept.settle(0);
         assert_eq!(seqs(&kept), [10], "what was passed stays passed, whatever is counted anew");
+        kept.stored();
+        assert_eq!(kept.refusal(10), None);
     }
 
     #[test]

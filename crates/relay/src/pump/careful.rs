@@ -1,5 +1,8 @@
 //! The second Kafka client: one message in each batch, so that a broker's refusal names its row. It serves lanes whose batch was refused, until they are past what was in
 //! doubt, and releases from quarantine. The first client and all other lanes never notice.
+//!
+//! Of each key one row is on its way at a time. Idempotence alone would not do: a broker takes *any* first batch of a producer that it does not know for a
+//! partition, so the second message of a new client can be appended though the first was refused.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +14,7 @@ use super::Pump;
 use crate::Error;
 use crate::error::Chain;
 use crate::in_flight::{Failure, InFlight};
-use crate::lane::State;
+use crate::lane::{Lane, State};
 
 /// How often a lane that leaves the careful client looks whether everything there is acknowledged.
 const LEAVING: Duration = Duration::from_millis(10);
@@ -49,6 +52,12 @@ impl Pump {
         Ok(in_flight)
     }
 
+    /// Whether the careful client serves this lane.
+    pub(super) fn is_careful(&self, lane: &Lane) -> bool {
+        let client = self.careful.as_ref();
+        client.is_some_and(|client| Arc::ptr_eq(&client.in_flight, &lane.in_flight))
+    }
+
     /// When the careful client counts as stalled, if anything is in flight there.
     pub(super) fn careful_stalled_at(&self) -> Option<Instant> {
         let client = self.careful.as_ref().filter(|client| client.in_flight.outstanding() > 0)?;
@@ -78,7 +87,7 @@ impl Pump {
     fn recover_careful(&mut self, failure: Option<&Failure>) {
         self.interrupt_release(failure);
         let Some(old) = self.careful.take() else { return };
-        let now = Instant::now();
+        let (now, nowhere) = (Instant::now(), Arc::default());
         let next_request = self.void_requests();
         for lane in self.lanes.values_mut().filter(|lane| lane.doubt.is_some()) {
             lane.settle();
@@ -96,11 +105,18 @@ impl Pump {
                     lane.block(now, next_request, &failure.error)
                 }
             };
-            // Its slots went with the client; it gets new ones when it goes on.
+            // What the client did not acknowledge is in doubt as before, and awaited no more.
+            lane.restart(&nowhere, next_request);
             lane.pause(now + wait, next_request);
         }
         old.publisher.purge();
         tokio::task::spawn_blocking(move || drop(old));
+        if self.stopping {
+            // What was handed to it may still be appended: these lanes are not given up, the lease is left to run out.
+            let before = self.lanes.len();
+            self.lanes.retain(|_, lane| lane.doubt.is_none());
+            self.in_doubt |= self.lanes.len() < before;
+        }
     }
 
     /// Purges the careful client and drops it where it may take its time.

@@ -168,6 +168,9 @@ impl Pump {
             let kept = Self::set_aside(lane, &row, cause, max, next_request)?;
             return Ok(Self::kept(work, lane, &kept));
         }
+        if !half && lane.awaits(row.key()?) {
+            return Ok(Outcome::QueueFull(Held { row, half }));
+        }
         let appended_us = row.created_at()?.timestamp_micros();
         let primary = (!half).then_some(lane.topic.as_str());
         let (mut handed, mut refused) = (0, None);
@@ -197,9 +200,11 @@ impl Pump {
         match refused {
             None => {
                 lane.handed_seq = row.seq();
+                lane.handed_over(row.key()?);
                 Ok(Outcome::HandedOver)
             }
-            Some(HandOverError::Publish(PublishError::QueueFull)) => {
+            // After a fatal error the next turn makes a new client, and begins again.
+            Some(HandOverError::Publish(PublishError::QueueFull | PublishError::Fatal { .. })) => {
                 Ok(Outcome::QueueFull(Held { row, half }))
             }
             Some(HandOverError::Row(error)) => Err(error.into()),

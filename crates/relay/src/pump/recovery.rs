@@ -98,6 +98,11 @@ impl Pump {
     /// A new client; every lane goes on behind its acknowledged prefix after a pause.
     pub(super) fn rebuild(&mut self, why: Rebuild) -> Result<(), Error> {
         self.discard_client();
+        // Its lanes begin again as well: what it still holds of them must not come after.
+        if self.lanes.values().any(|lane| self.is_careful(lane)) {
+            self.interrupt_release(None);
+            self.discard_careful();
+        }
         let (publisher, in_flight) = client(&self.session, self.batch_bytes)?;
         let careful = self.lanes.values().any(|lane| lane.doubt.is_some());
         let careful = if careful { Some(self.careful()?) } else { None };
@@ -171,13 +176,17 @@ impl Pump {
         }
         self.lanes.retain(|topic, _| owned.iter().any(|lane| lane.topic == *topic));
         for claimed in owned {
-            let state = self.lanes.get(&claimed.topic).map(|lane| lane.state);
+            let old = self.lanes.get(&claimed.topic);
+            // A lane of the careful client was opened with that one alone.
+            let state = old.filter(|lane| lane.doubt.is_none()).map(|lane| lane.state);
+            let limit = old.map_or(usize::MAX, |lane| lane.limit);
             let mut lane = Lane::new(claimed, &self.in_flight, self.last_request + 1);
             let topic = lane.topic.clone();
             lane.kept.replace_stored(keys.remove(&topic).unwrap_or_default());
             // An opening under way belongs to the lane that was thrown away.
             let opens = matches!(state, None | Some(State::Opening));
             lane.state = state.unwrap_or(State::Opening);
+            lane.limit = limit;
             self.lanes.insert(topic.clone(), lane);
             if opens {
                 self.open(&topic);

@@ -1,6 +1,6 @@
 //! Rows of the quarantine whose turn has come; see `quarantine.rs`. One release at a time, of one lane, through the careful client.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ pub(super) struct Release {
     /// Rows handed over.
     sent: Vec<Sent>,
     messages: u64,
+    /// The messages up to the last of each key: one row of a key is on its way at a time.
+    keys: HashMap<String, u64>,
     /// Keys of which a row was refused again: the rest of theirs stays.
     refused_keys: HashSet<String>,
     /// Row, tries so far, cause.
@@ -165,6 +167,7 @@ impl Pump {
             rows,
             sent: Vec::new(),
             messages: 0,
+            keys: HashMap::new(),
             refused_keys: HashSet::new(),
             refused: Vec::new(),
         });
@@ -195,12 +198,18 @@ impl Pump {
             return Ok(refused);
         };
         let Some(client) = &self.careful else { return Ok(refused) };
+        let settled = release.in_flight.settled(release.slots).messages;
+        let mut later = VecDeque::new();
         while let Some(row) = release.rows.pop_front() {
             if !self.may_hand_over() {
                 release.rows.push_front(row);
                 break;
             }
             if release.refused_keys.contains(&row.key) {
+                continue;
+            }
+            if release.keys.get(&row.key).is_some_and(|end| *end > settled) {
+                later.push_back(row);
                 continue;
             }
             let topics = [Some(lane.topic.as_str()), lane.twin.as_deref()];
@@ -220,8 +229,14 @@ impl Pump {
                 release.messages += 1;
             }
             match outcome {
-                Ok(()) => release.sent.push(Sent { row, end: release.messages, bytes }),
-                Err(HandOverError::Publish(PublishError::QueueFull)) => {
+                Ok(()) => {
+                    release.keys.insert(row.key.clone(), release.messages);
+                    release.sent.push(Sent { row, end: release.messages, bytes });
+                }
+                // After a fatal error the next turn ends this release, and says whose fault it was.
+                Err(HandOverError::Publish(
+                    PublishError::QueueFull | PublishError::Fatal { .. },
+                )) => {
                     release.rows.push_front(row);
                     break;
                 }
@@ -234,6 +249,8 @@ impl Pump {
                 }
             }
         }
+        later.append(&mut release.rows);
+        release.rows = later;
         Ok(refused)
     }
 
@@ -271,6 +288,7 @@ impl Pump {
             tracing::info!(topic, rows = removed, "rows released from quarantine");
             if let Some(lane) = self.lanes.get_mut(topic) {
                 lane.limit = lane.limit.max(*bytes);
+                lane.meters.published.increment(removed);
             }
         }
         self.refresh_keys(std::slice::from_ref(topic)).await
