@@ -40,6 +40,9 @@ pub(super) fn fault(url: &str) -> Option<&'static str> {
 pub(super) struct Redlock {
     servers: Arc<Servers>,
     limit: Duration,
+    /// One call at a time: a call that was not waited for may have a lock already that `held` does not name yet, and another would take it for somebody
+    /// else's.
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// Shared with calls that were not waited for.
@@ -70,7 +73,11 @@ impl Redlock {
         manager.set_retry(TRIES, RETRY_DELAY);
         let servers =
             Servers { manager, clients, ttl: lease_ttl.mul_f64(OF_LEASE), held: Mutex::default() };
-        Some(Self { servers: Arc::new(servers), limit: lease_ttl / CALLS_IN_A_LEASE })
+        Some(Self {
+            servers: Arc::new(servers),
+            limit: lease_ttl / CALLS_IN_A_LEASE,
+            turn: Arc::default(),
+        })
     }
 }
 
@@ -83,13 +90,19 @@ impl LaneLocks for Redlock {
     }
 
     async fn hold(&self, topics: &[String]) -> Vec<Hold> {
-        let (servers, wanted) = (Arc::clone(&self.servers), topics.to_vec());
-        // Not cancelled when it is late: a lock that it takes must be known as ours, or we would refuse ourselves.
-        let late = tokio::spawn(async move { servers.hold(&wanted).await });
-        match timeout(self.limit, late).await {
-            Ok(Ok(answers)) => answers,
-            _ => vec![Hold::Away; topics.len()],
-        }
+        let asked = async {
+            let turn = Arc::clone(&self.turn).lock_owned().await;
+            let (servers, wanted) = (Arc::clone(&self.servers), topics.to_vec());
+            // Not cancelled when it is late: a lock that it takes must be known as ours, or we would refuse ourselves.
+            let late = tokio::spawn(async move {
+                let answers = servers.hold(&wanted).await;
+                drop(turn);
+                answers
+            });
+            late.await.ok()
+        };
+        let answers = timeout(self.limit, asked).await;
+        answers.ok().flatten().unwrap_or_else(|| vec![Hold::Away; topics.len()])
     }
 
     async fn release(&self, topics: &[String]) {
