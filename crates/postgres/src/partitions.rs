@@ -4,6 +4,10 @@
 //! and blocks every insert behind itself. `ATTACH` takes SHARE UPDATE EXCLUSIVE on the parent and looks at the DEFAULT partition only,
 //! whose lock nobody holds as long as the days were made in time. Where it is held, or rows of the day already lie there, the day
 //! stays in DEFAULT: nothing is lost, and `lock_timeout` bounds the wait.
+//!
+//! **A day that may have begun is never attached.** An insert that was routed to DEFAULT before the `ATTACH` waits for DEFAULT's lock, finds its
+//! row outside DEFAULT's new bounds and fails (23514, `ExecPartitionCheck`): an application's transaction, for our sake. So the first day of
+//! a new outbox lies in DEFAULT.
 
 use chrono::{Days, NaiveDate};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
@@ -13,7 +17,10 @@ use crate::Error;
 /// How long a day may wait for the DEFAULT partition's lock; inserts into DEFAULT queue behind us for that long.
 const LOCK_TIMEOUT_MS: u32 = 200;
 
-/// Makes the partitions of today and the `ahead` following days that do not exist. Returns how many were made.
+/// How long before it begins a day is left alone: far more than a round of [`make_ahead`] takes, and than clocks differ in.
+const MARGIN: &str = "interval '10 minutes'";
+
+/// Makes the partitions of the `ahead` days to come that do not exist. Returns how many were made.
 ///
 /// # Errors
 /// [`Error::Statement`], except for a lock that was not had in time, for rows in the way, and for another process that was faster: these are
@@ -34,17 +41,17 @@ pub async fn make_ahead(pool: &PgPool, ahead: u32) -> Result<u32, Error> {
     Ok(made)
 }
 
-/// Of today and the `ahead` following days those without a partition: their rows go to DEFAULT.
+/// Of the `ahead` days to come those without a partition: unless it is made in time, their rows go to DEFAULT.
 ///
 /// # Errors
 /// [`Error::Statement`].
 pub async fn missing(conn: &mut PgConnection, ahead: u32) -> Result<Vec<NaiveDate>, Error> {
-    sqlx::query_scalar(
+    sqlx::query_scalar(AssertSqlSafe(format!(
         "select day::date
-         from generate_series(0, $1) as n, lateral (select (now() at time zone 'UTC')::date + n as day) as d
+         from generate_series(1, $1) as n, lateral (select ((now() + {MARGIN}) at time zone 'UTC')::date + n as day) as d
          where to_regclass('dionysus.outbox_p' || to_char(day, 'YYYYMMDD')) is null
-         order by day",
-    )
+         order by day"
+    )))
     .bind(i32::try_from(ahead).unwrap_or(i32::MAX))
     .fetch_all(conn)
     .await
@@ -55,9 +62,14 @@ async fn make(conn: &mut PgConnection, day: NaiveDate) -> Result<(), sqlx::Error
     let name = format!("outbox_p{}", day.format("%Y%m%d"));
     let next = day.checked_add_days(Days::new(1)).unwrap_or(day);
     let mut tx = conn.begin().await?;
-    // Only digits of a date are put into the text.
+    // Only digits of a date are put into the text. The day is looked at again: this process may have been frozen since.
     sqlx::raw_sql(AssertSqlSafe(format!(
         "set local lock_timeout = {LOCK_TIMEOUT_MS};
+         do $$ begin
+             if '{day} 00:00:00+00' < clock_timestamp() + {MARGIN} / 2 then
+                 raise check_violation using message = 'the day may have begun';
+             end if;
+         end $$;
          create table dionysus.{name} (like dionysus.outbox including defaults including constraints including indexes);
          alter table dionysus.outbox attach partition dionysus.{name}
              for values from ('{day} 00:00:00+00') to ('{next} 00:00:00+00')"
@@ -67,7 +79,7 @@ async fn make(conn: &mut PgConnection, day: NaiveDate) -> Result<(), sqlx::Error
     tx.commit().await
 }
 
-/// 55P03: lock not had; 23514: DEFAULT holds rows of the day; 42P07, 23505: made by somebody else meanwhile; 40P01: deadlock.
+/// 55P03: lock not had; 23514: DEFAULT holds rows of the day, or it may have begun; 42P07, 23505: made by somebody else meanwhile; 40P01: deadlock.
 fn leaves_the_day_to_default(error: &sqlx::Error) -> bool {
     error
         .as_database_error()

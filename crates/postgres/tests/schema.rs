@@ -1,7 +1,9 @@
 use dionysus_embedded::testing;
 use dionysus_postgres::{Error, partitions, schema};
 
-use crate::support::database;
+use tokio::task::JoinHandle;
+
+use crate::support::{append, database};
 
 #[tokio::test]
 async fn a_database_without_the_schema_is_refused_with_the_command_that_helps() {
@@ -74,14 +76,14 @@ async fn a_program_that_runs_hears_of_a_migration_that_breaks_it_and_of_no_other
 async fn partitions_are_made_ahead_beside_open_writers_and_rows_reach_them() {
     let database = database().await;
     let mut writer = database.pool.begin().await.unwrap();
-    crate::support::append(&mut writer, "v3_rentals", "Rental:1").await;
-    // Today's rows lie in DEFAULT already, under the writer's lock: today stays there, and nobody waits for long.
-    partitions::make_ahead(&database.pool, 3).await.unwrap();
+    append(&mut writer, "v3_rentals", "Rental:1").await;
+    // The writer's row lies in DEFAULT, whose lock it holds: nobody waits for long.
+    assert_eq!(partitions::make_ahead(&database.pool, 3).await.unwrap(), 0);
     writer.commit().await.unwrap();
     assert_eq!(partitions::make_ahead(&database.pool, 3).await.unwrap(), 3);
     assert_eq!(partitions::make_ahead(&database.pool, 3).await.unwrap(), 0);
     let mut conn = database.pool.acquire().await.unwrap();
-    sqlx::query("insert into dionysus.outbox (created_at, event_id, topic, key, event, model, model_id, payload) values (now() + interval '1 day', gen_random_uuid(), 't', 'k', 'e', 'm', '1', '')")
+    sqlx::query("insert into dionysus.outbox (created_at, event_id, topic, key, event, model, model_id, payload) values (now() + interval '2 days', gen_random_uuid(), 't', 'k', 'e', 'm', '1', '')")
         .execute(&mut *conn)
         .await
         .unwrap();
@@ -93,4 +95,29 @@ async fn partitions_are_made_ahead_beside_open_writers_and_rows_reach_them() {
     .unwrap();
     assert_eq!(leaves.len(), 2, "{leaves:?}");
     assert_eq!(leaves[0], "dionysus.outbox_default");
+}
+
+/// Each of these inserts is routed to DEFAULT; one that waits there while its own day is attached would fail.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_insert_fails_while_partitions_are_made_for_the_first_time() {
+    for _ in 0..10 {
+        let database = database().await;
+        let writers: Vec<_> = (0..8)
+            .map(|_| {
+                let pool = database.pool.clone();
+                tokio::spawn(async move {
+                    for _ in 0..20 {
+                        let mut conn = pool.acquire().await.unwrap();
+                        append(&mut conn, "v3_rentals", "Rental:1").await;
+                    }
+                })
+            })
+            .collect();
+        while !writers.iter().all(JoinHandle::is_finished) {
+            partitions::make_ahead(&database.pool, 3).await.unwrap();
+        }
+        for writer in writers {
+            writer.await.unwrap();
+        }
+    }
 }

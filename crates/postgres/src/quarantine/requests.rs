@@ -40,7 +40,7 @@ pub enum Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// `$2` and `$3` of [`named`].
+    /// `$2` and `$3` of `named!`.
     fn bounds(self) -> (Option<i64>, Option<&'a str>) {
         match self {
             Self::Row(seq) => (Some(seq), None),

@@ -114,7 +114,7 @@ impl Pump {
         if self.stopping {
             // What was handed to it may still be appended: these lanes are not given up, the lease is left to run out.
             let before = self.lanes.len();
-            self.lanes.retain(|_, lane| lane.doubt.is_none());
+            self.lanes.retain(|_, lane| !Arc::ptr_eq(&lane.in_flight, &nowhere));
             self.in_doubt |= self.lanes.len() < before;
         }
     }

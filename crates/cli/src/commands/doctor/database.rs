@@ -84,7 +84,7 @@ async fn partitions(pool: &PgPool) -> Found {
     })?;
     let missing = partitions::missing(&mut conn, 1).await?;
     Ok(vec![match missing.last() {
-        None => Finding::ok("partitions", "made for today and tomorrow"),
+        None => Finding::ok("partitions", "made ahead"),
         Some(day) => Finding::note(
             "partitions",
             format!("none for {day}: its rows go to the default partition, from which they are deleted one by one"),
