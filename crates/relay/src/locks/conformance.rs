@@ -105,7 +105,7 @@ mod in_redis {
     #[tokio::test]
     async fn a_redis_that_hangs_is_not_waited_for_and_does_not_turn_us_against_ourselves() {
         let server = Redis::start().await.unwrap();
-        let lease = Duration::from_secs(20);
+        let lease = Duration::from_secs(10);
         let [one, other] = relays(&[&server], lease);
         let lanes = [lane(), lane()];
         assert_eq!(one.hold(&lanes[..1]).await, [Hold::Held]);
@@ -117,14 +117,15 @@ mod in_redis {
         assert!(!one.answers().await);
         assert!(began.elapsed() < lease / 4, "it was waited for");
         signal(&server, "CONT");
-        // What was asked for meanwhile may be done late: it is ours, whoever is told.
+        // What was asked for meanwhile may be done late: it is ours, whoever is told, and runs out.
         loop {
             let answers = one.hold(&lanes).await;
             assert!(!answers.contains(&Hold::Refused), "refused by ourselves");
             if answers == [Hold::Held; 2] {
                 break;
             }
-            assert!(began.elapsed() < lease, "it does not come back");
+            assert!(began.elapsed() < lease * 2, "it does not come back");
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
         assert_eq!(other.hold(&lanes).await, [Hold::Refused; 2]);
     }

@@ -12,7 +12,7 @@ use dionysus_service::Secret;
 use futures_util::future::join_all;
 use redis::Client;
 use redlock::{Lock, LockManager};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{Hold, LaneLocks};
 
@@ -27,6 +27,9 @@ const CALLS_IN_A_LEASE: u32 = 40;
 /// One failure is not enough: after an outage it is what tells the crate to connect again.
 const TRIES: u32 = 2;
 const RETRY_DELAY: Duration = Duration::from_millis(10);
+
+/// A try that takes longer may have timed out (the client waits for 500 ms), and a server may do later what it asked for.
+const PROMPT: Duration = Duration::from_millis(250);
 
 /// What is wrong with a URL; never its text.
 pub(super) fn fault(url: &str) -> Option<&'static str> {
@@ -52,6 +55,8 @@ struct Servers {
     ttl: Duration,
     /// By topic. One that has run out stays until somebody else's is seen, or until it is released.
     held: Mutex<HashMap<String, Arc<Lock>>>,
+    /// Until when a value that we don't know may be ours: of a try that was not answered, whose value the crate keeps to itself.
+    doubtful: Mutex<HashMap<String, Instant>>,
 }
 
 impl fmt::Debug for Redlock {
@@ -71,8 +76,13 @@ impl Redlock {
         let clients = clients.ok()?;
         let mut manager = LockManager::from_clients(clients.clone());
         manager.set_retry(TRIES, RETRY_DELAY);
-        let servers =
-            Servers { manager, clients, ttl: lease_ttl.mul_f64(OF_LEASE), held: Mutex::default() };
+        let servers = Servers {
+            manager,
+            clients,
+            ttl: lease_ttl.mul_f64(OF_LEASE),
+            held: Mutex::default(),
+            doubtful: Mutex::default(),
+        };
         Some(Self {
             servers: Arc::new(servers),
             limit: lease_ttl / CALLS_IN_A_LEASE,
@@ -139,16 +149,23 @@ impl Servers {
         {
             return true;
         }
+        let began = Instant::now();
         match self.manager.lock(name(topic).as_str(), self.ttl).await {
             Ok(lock) => {
                 self.held().insert(topic.to_owned(), Arc::new(lock));
                 true
             }
-            Err(_) => false,
+            Err(_) => {
+                if began.elapsed() > PROMPT {
+                    // A server that hangs sets it when it wakes up: by then the next heartbeat has tried again, and doubts for longer.
+                    self.doubtful().insert(topic.to_owned(), Instant::now() + self.ttl * 2);
+                }
+                false
+            }
         }
     }
 
-    /// For each of these lanes, whether a server holds a value under its name that is not ours.
+    /// For each of these lanes, whether a server holds a value under its name that is certainly not ours.
     async fn others(&self, topics: &[&String]) -> Vec<bool> {
         if topics.is_empty() {
             return Vec::new();
@@ -156,7 +173,12 @@ impl Servers {
         let names: Vec<_> = topics.iter().map(|topic| name(topic)).collect();
         let answers = join_all(self.clients.iter().map(|client| values(client, &names))).await;
         let mut held = self.held();
+        let mut doubtful = self.doubtful();
+        doubtful.retain(|_, until| *until > Instant::now());
         let mut is_anothers = |index: usize, topic: &str| {
+            if doubtful.contains_key(topic) {
+                return false;
+            }
             let ours = held.get(topic).map(|lock| lock.val.as_slice());
             let values = answers.iter().filter_map(|values| values.get(index)?.as_deref());
             let is_anothers = values.into_iter().any(|value| Some(value) != ours);
@@ -166,6 +188,10 @@ impl Servers {
             is_anothers
         };
         topics.iter().enumerate().map(|(index, topic)| is_anothers(index, topic)).collect()
+    }
+
+    fn doubtful(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.doubtful.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A poisoned lock hides nothing: each entry is set or removed whole.
