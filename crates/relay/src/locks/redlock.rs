@@ -150,19 +150,15 @@ impl Servers {
             return true;
         }
         let began = Instant::now();
-        match self.manager.lock(name(topic).as_str(), self.ttl).await {
-            Ok(lock) => {
-                self.held().insert(topic.to_owned(), Arc::new(lock));
-                true
-            }
-            Err(_) => {
-                if began.elapsed() > PROMPT {
-                    // A server that hangs sets it when it wakes up: by then the next heartbeat has tried again, and doubts for longer.
-                    self.doubtful().insert(topic.to_owned(), Instant::now() + self.ttl * 2);
-                }
-                false
-            }
+        if let Ok(lock) = self.manager.lock(name(topic).as_str(), self.ttl).await {
+            self.held().insert(topic.to_owned(), Arc::new(lock));
+            return true;
         }
+        if began.elapsed() > PROMPT {
+            // A server that hangs sets it when it wakes up: by then the next heartbeat has tried again, and doubts for longer.
+            self.doubtful().insert(topic.to_owned(), Instant::now() + self.ttl * 2);
+        }
+        false
     }
 
     /// For each of these lanes, whether a server holds a value under its name that is certainly not ours.
